@@ -1,0 +1,1 @@
+"""API configuration, as the AWS SDKs, CloudFormation and Terraform see it."""

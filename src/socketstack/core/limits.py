@@ -1,0 +1,22 @@
+"""Quotas of the service: the unit is in the name, the rule id beside it."""
+
+from typing import Final
+
+CONTROL_NAME_MAX_CHARACTERS: Final = 128  # 1.13, 1.85
+STAGES_PER_API: Final = 10  # 1.28
+ROUTES_PER_API: Final = 300  # 1.28
+INTEGRATIONS_PER_API: Final = 300  # 1.28
+AUTHORIZERS_PER_API: Final = 10  # 1.28
+INTEGRATION_TIMEOUT_MIN_MS: Final = 50  # 1.54
+INTEGRATION_TIMEOUT_MAX_MS: Final = 29_000  # 1.54, 6.20
+MODEL_SCHEMA_MAX_CHARACTERS: Final = 32_768  # 1.74
+
+URL_MAX_CHARACTERS: Final = 4096  # 2.04
+AUTHORIZER_RESULT_MAX_BYTES: Final = 8 * 1024  # 3.24
+POLICY_RESOURCE_MAX_CHARACTERS: Final = 512  # 3.25
+
+MESSAGE_MAX_BYTES: Final = 128 * 1024  # 6.01
+FRAME_MAX_BYTES: Final = 32 * 1024  # 6.02
+POSTED_MAX_BYTES: Final = 128 * 1024  # 6.19
+IDLE_TIMEOUT_SECONDS: Final = 10 * 60  # 6.07
+CONNECTION_MAX_SECONDS: Final = 2 * 60 * 60  # 6.10

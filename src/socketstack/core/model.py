@@ -1,0 +1,221 @@
+"""The values that cross module borders: frozen, slotted, named in API Gateway's own words.
+
+Three name shapes meet in this package: JSON has ``routeKey``, records from the service model
+``RouteKey``, these classes ``route_key``. ``core.snapshot`` builds the first group from
+records, ``core.events`` turns connections and messages back into JSON.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import NewType
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+"""What ``json.loads`` can return."""
+
+Record = dict[str, object]
+"""A stored resource as the service model shapes it: PascalCase members, plain values."""
+
+ApiId = NewType("ApiId", str)
+ConnectionId = NewType("ConnectionId", str)
+
+EMPTY: Mapping[str, str] = MappingProxyType({})
+
+
+class AuthorizationType(StrEnum):
+    """How a route is protected. Rule 1.37."""
+
+    NONE = "NONE"
+    AWS_IAM = "AWS_IAM"
+    CUSTOM = "CUSTOM"
+
+
+class IntegrationType(StrEnum):
+    """What kind of backend an integration calls. Rule 1.51."""
+
+    AWS = "AWS"
+    AWS_PROXY = "AWS_PROXY"
+    HTTP = "HTTP"
+    HTTP_PROXY = "HTTP_PROXY"
+    MOCK = "MOCK"
+
+
+class EventType(StrEnum):
+    """The three kinds of event a socket produces. Rule 2.39."""
+
+    CONNECT = "CONNECT"
+    MESSAGE = "MESSAGE"
+    DISCONNECT = "DISCONNECT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntegrationResponse:
+    """How the answer of a non-proxy integration becomes the reply. Rule 1.62."""
+
+    integration_response_key: str
+    response_templates: Mapping[str, str] = EMPTY
+    template_selection_expression: str | None = None
+    content_handling_strategy: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Integration:
+    """What a route calls. ``timeout_ms`` is 50 to 29000 (1.54)."""
+
+    integration_id: str
+    integration_type: IntegrationType
+    integration_uri: str | None = None
+    integration_method: str | None = None
+    credentials_arn: str | None = None
+    connection_type: str = "INTERNET"
+    timeout_ms: int = 29_000
+    passthrough_behavior: str = "WHEN_NO_MATCH"
+    content_handling_strategy: str | None = None
+    request_parameters: Mapping[str, str] = EMPTY
+    request_templates: Mapping[str, str] = EMPTY
+    template_selection_expression: str | None = None
+    responses: tuple[IntegrationResponse, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorizer:
+    """The REQUEST function of ``$connect``. Rules 1.65 to 1.68."""
+
+    authorizer_id: str
+    name: str
+    authorizer_uri: str
+    identity_sources: tuple[str, ...] = ()
+    credentials_arn: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One route of a deployed API, with what it needs already looked up."""
+
+    route_id: str
+    route_key: str
+    authorization_type: AuthorizationType = AuthorizationType.NONE
+    authorizer: Authorizer | None = None
+    """The attached authorizer; None with CUSTOM means it is missing: refuse."""
+    api_key_required: bool = False
+    integration: Integration | None = None
+    is_two_way: bool = False
+    """Whether a ``$default`` route response exists. Rule 5.27."""
+    model_selection_expression: str | None = None
+    request_models: Mapping[str, str] = EMPTY
+    """Model key to JSON schema text."""
+    required_request_parameters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSnapshot:
+    """An API as one deployment froze it: what clients meet. Rule 1.78."""
+
+    api_id: str
+    account_id: str
+    region: str
+    deployment_id: str
+    route_selection_expression: str
+    api_key_selection_expression: str = "$request.header.x-api-key"
+    is_execute_api_endpoint_disabled: bool = False
+    routes: Mapping[str, Route] = field(default_factory=dict)
+    """By route key."""
+
+    partition: str = "aws"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageSettings:
+    """What acts at once, without a deployment. Rule 1.79."""
+
+    stage_name: str
+    deployment_id: str | None
+    variables: Mapping[str, str] = EMPTY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployedStage:
+    """A stage that can be called: its settings and the API its deployment froze."""
+
+    settings: StageSettings
+    snapshot: ApiSnapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upgrade:
+    """A handshake request, copied from the wire before anything decides.
+
+    ``query`` is the list of decoded pairs in the order sent, ``headers`` the pairs with the
+    case the client used (2.33).
+    """
+
+    method: str
+    host: str
+    path: str
+    raw_target: str
+    """Path and query as sent, for the URL length limit (2.04) and signatures."""
+    query: tuple[tuple[str, str], ...]
+    headers: tuple[tuple[str, str], ...]
+    source_ip: str
+    is_websocket: bool
+
+    def header(self, name: str) -> str | None:
+        """The last value of a header, whatever the case of its name; None when absent."""
+        wanted = name.lower()
+        return next((v for k, v in reversed(self.headers) if k.lower() == wanted), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """One open socket's record; fixed from the handshake on."""
+
+    connection_id: str
+    api_id: str
+    stage_name: str
+    account_id: str
+    region: str
+    domain_name: str
+    connected_at_ms: int
+    source_ip: str
+    user_agent: str | None = None
+    authorizer: Mapping[str, Json] | None = None
+    """``principalId`` and flat context, when an authorizer let it in. Rules 3.19 to 3.21."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One whole message from a client; always text (6.05), at most 128 KB (6.01)."""
+
+    text: str
+    message_id: str
+    request_id: str
+    received_at_ms: int
+
+
+class FailureKind(StrEnum):
+    """Why a function call gave no answer of its own."""
+
+    HANDLED = "Handled"
+    """The handler raised; ``payload`` is AWS's error object."""
+    UNHANDLED = "Unhandled"
+    """The process died or the code could not be loaded; ``payload`` is the error object."""
+    TIMEOUT = "Timeout"
+    """The function's own timeout passed; the process was killed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvokeResult:
+    """What one call of a function gave.
+
+    ``payload`` is the answer's JSON text, or, with a failure, the object with
+    ``errorMessage``, ``errorType`` and so on that Lambda returns.
+    """
+
+    payload: bytes
+    failure: FailureKind | None = None
+    log_tail: bytes = b""
+    """The last 4 KB of this call's log."""
+    executed_version: str = "$LATEST"
+    is_cold: bool = False
+    duration_ms: float = 0.0

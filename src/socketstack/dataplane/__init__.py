@@ -1,0 +1,1 @@
+"""Client traffic: sockets and the management API."""

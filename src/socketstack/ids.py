@@ -1,0 +1,46 @@
+"""Identifiers, in AWS's shapes: the only module that draws random numbers.
+
+Covers rules 1.17, 1.31, 1.48, 1.73, 1.77 (control plane ids) and 2.42 (connection, request
+and message ids: 11 bytes in URL-safe base64, 16 characters ending in one ``=``).
+"""
+
+import base64
+import secrets
+import string
+import uuid
+from typing import Protocol
+
+_ALPHABET = string.ascii_lowercase + string.digits
+_SOCKET_ID_BYTES = 11
+
+
+class Ids(Protocol):
+    """Where new identifiers come from."""
+
+    def resource_id(self, length: int) -> str:
+        """Lower-case letters and digits, ``length`` of them."""
+        ...
+
+    def socket_id(self) -> str:
+        """A connection, request or message id. Rule 2.42."""
+        ...
+
+    def uuid(self) -> str:
+        """A UUID, as Lambda uses for its request ids."""
+        ...
+
+
+class RandomIds:
+    """Identifiers nobody can guess."""
+
+    def resource_id(self, length: int) -> str:
+        """Lower-case letters and digits, ``length`` of them."""
+        return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+    def socket_id(self) -> str:
+        """A connection, request or message id. Rule 2.42."""
+        return base64.urlsafe_b64encode(secrets.token_bytes(_SOCKET_ID_BYTES)).decode()
+
+    def uuid(self) -> str:
+        """A UUID, as Lambda uses for its request ids."""
+        return str(uuid.uuid4())

@@ -1,0 +1,1 @@
+"""What the engine does, as it happens."""

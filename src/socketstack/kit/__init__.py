@@ -1,0 +1,1 @@
+"""Building, deploying and starting a system: the commands of the kit."""

@@ -1,0 +1,1 @@
+"""Function execution in real processes."""

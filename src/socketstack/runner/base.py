@@ -1,0 +1,108 @@
+"""What the rest of the engine knows of function execution: protocols and plain values."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from socketstack.core.model import InvokeResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """A zip with code: of a function, or of a layer."""
+
+    digest: str
+    """Names the content: the same digest is unpacked once."""
+    read: Callable[[], bytes]
+    """The zip's bytes; called only when the digest has not been unpacked yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """One version of one function, ready to run.
+
+    ``arn`` is unqualified, ``invoked_arn`` as it was asked for. ``timeout_ms`` is the
+    function's own limit. ``environment`` is the function's configuration, not a process
+    environment. ``policy`` is its resource policy as JSON text, None when nobody was granted
+    anything.
+    """
+
+    name: str
+    arn: str
+    invoked_arn: str
+    version: str
+    handler: str
+    runtime: str
+    role: str
+    region: str
+    account_id: str
+    code: Package
+    layers: tuple[Package, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    timeout_ms: int = 3_000
+    memory_mb: int = 128
+    log_group: str = ""
+    policy: str | None = None
+    configuration_digest: str = ""
+    """Changes whenever anything above does: processes of another digest are stale."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveFolder:
+    """Sources that a saved change makes live: ``source`` is watched, copied over the package.
+
+    ``prefix`` is where the source lies inside the package, for example ``python`` in a layer.
+    """
+
+    source: Path
+    prefix: str = ""
+
+
+class FunctionCatalog(Protocol):
+    """Where functions are looked up: moto's records here, something else elsewhere."""
+
+    def find(self, name_or_arn: str) -> Function:
+        """The function that a name, ARN, or ARN with version or alias means.
+
+        Called for every invocation, so it must be quick. Raises ``FunctionNotFound``.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """One line of a function's log, without its line end."""
+
+    time_ms: int
+    text: str
+
+
+class LogSink(Protocol):
+    """Where a function's log lines go; must not block."""
+
+    def write(self, function: Function, stream: str, lines: Sequence[LogLine]) -> None:
+        """Take lines of one log stream, in order."""
+        ...
+
+
+class Runner(Protocol):
+    """Runs functions."""
+
+    async def invoke(
+        self, function: str, payload: bytes, *, deadline_ms: int | None = None
+    ) -> InvokeResult:
+        """Call a function once and wait for what it gives.
+
+        Args:
+            function: Name or ARN, with or without version or alias.
+            payload: The event, as JSON text.
+            deadline_ms: How long the caller waits at most, None for as long as the function's
+                own timeout allows. Passing it raises ``TimeoutError`` for the caller while
+                the call itself runs on, as on AWS.
+
+        Raises:
+            FunctionNotFound, FunctionUnavailable: it could not be started at all.
+            TimeoutError: ``deadline_ms`` passed.
+        """
+        ...

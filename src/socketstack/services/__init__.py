@@ -1,0 +1,1 @@
+"""The other AWS services, through moto, and CloudFormation over the control plane."""

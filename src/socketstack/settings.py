@@ -1,0 +1,76 @@
+"""Settings of the engine: frozen, and the only reader of the process environment.
+
+Every variable, its default and its meaning also stand in ``.env.example``.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from socketstack.errors import ConfigError
+
+DEFAULT_PORT = 4566
+_MAX_PORT = 65_535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How one engine runs."""
+
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    """0 lets the system choose."""
+    region: str = "us-east-1"
+    account_id: str = "000000000000"
+    max_processes: int = 10
+    """Function processes per function; calls above that wait in line."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Further names under which AWS calls may reach the engine."""
+    debug_port: int | None = None
+    """First port of debugpy in function processes; None when not debugging."""
+    state_dir: Path = Path(".socketstack")
+    """Where ``up`` keeps process ids, logs and outputs."""
+
+    @property
+    def is_debugging(self) -> bool:
+        """Whether function processes open debugpy and have no timeouts."""
+        return self.debug_port is not None
+
+
+def from_environment(environ: Mapping[str, str] = os.environ, **overrides: object) -> Settings:
+    """Settings from ``SOCKETSTACK_*`` variables; ``overrides`` that are not None win.
+
+    Raises ``ConfigError`` naming the variable that cannot be read.
+    """
+    values: dict[str, object] = {
+        "host": environ.get("SOCKETSTACK_HOST", "127.0.0.1"),
+        "port": _integer(environ, "SOCKETSTACK_PORT", DEFAULT_PORT, 0, _MAX_PORT),
+        "region": environ.get("AWS_DEFAULT_REGION") or environ.get("AWS_REGION") or "us-east-1",
+        "account_id": environ.get("SOCKETSTACK_ACCOUNT_ID", "000000000000"),
+        "max_processes": _integer(environ, "SOCKETSTACK_MAX_PROCESSES", 10, 1, 1000),
+        "allowed_hosts": tuple(environ.get("SOCKETSTACK_ALLOWED_HOSTS", "").split()),
+        "debug_port": (
+            _integer(environ, "SOCKETSTACK_DEBUG_PORT", 5678, 1, _MAX_PORT)
+            if environ.get("DEBUG", "0") not in {"", "0"}
+            else None
+        ),
+        "state_dir": Path(environ.get("SOCKETSTACK_STATE_DIR", ".socketstack")),
+    }
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def environment() -> dict[str, str]:
+    """A copy of the process environment, for those who must start a process with it."""
+    return dict(os.environ)
+
+
+def _integer(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = environ.get(name, "")
+    if not text:
+        return default
+    if not text.isdigit() or not low <= int(text) <= high:
+        message = f"{name} is {text!r}: set it to a whole number from {low} to {high}."
+        raise ConfigError(message)
+    return int(text)
