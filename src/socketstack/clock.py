@@ -39,3 +39,8 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Wait on the event loop."""
         await asyncio.sleep(seconds)
+
+
+def pause(seconds: float) -> None:
+    """Block this thread: for commands that poll, never on the event loop."""
+    time.sleep(seconds)

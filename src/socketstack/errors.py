@@ -2,6 +2,7 @@
 
 GatewayError
 ├── ConfigError           wrong settings, template, folder, port in use: the user can fix it
+├── DeploymentFailed      CloudFormation refused or rolled back; names resources and reasons
 ├── ServiceError          control plane and management API; carries code and status
 │   └── BadRequest  NotFound  Conflict  TooManyRequests  LimitExceeded  Gone  Forbidden
 │       PayloadTooLarge  NotImplementedYet
@@ -23,6 +24,10 @@ class GatewayError(Exception):
 
 class ConfigError(GatewayError):
     """The user can mend it: settings, template, folder or port. Exit code 2."""
+
+
+class DeploymentFailed(GatewayError):  # noqa: N818 - reads as what happened
+    """A stack could not be brought to what was asked; the message has resources and reasons."""
 
 
 class ServiceError(GatewayError):

@@ -61,6 +61,16 @@ def from_environment(environ: Mapping[str, str] = os.environ, **overrides: objec
     return Settings(**values)  # type: ignore[arg-type]
 
 
+def named_region(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The region that the environment names; None leaves it to the user's AWS profile."""
+    return environ.get("AWS_DEFAULT_REGION") or environ.get("AWS_REGION") or None
+
+
+def is_agreed(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether ``YES=1`` answers the questions that a command would ask."""
+    return environ.get("YES", "").lower() in {"1", "y", "yes", "true"}
+
+
 def environment() -> dict[str, str]:
     """A copy of the process environment, for those who must start a process with it."""
     return dict(os.environ)

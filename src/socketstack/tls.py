@@ -1,0 +1,66 @@
+"""TLS with a certificate authority of this engine's own, on the same port as plain HTTP.
+
+Functions build their callback address as ``https://{domainName}/{stage}``; they run unchanged
+only if that address speaks TLS. The authority lives as long as the engine; its certificate is
+written into the work folder, and function processes trust it through a bundle that also holds
+the usual authorities, so that calls to the outside keep working.
+"""
+
+import ssl
+from pathlib import Path
+
+import certifi
+import trustme
+
+_NAMES = ("localhost", "*.localhost", "*.execute-api.localhost", "127.0.0.1", "::1")
+
+
+class LocalAuthority:
+    """Issues certificates for the names under which clients reach the engine."""
+
+    def __init__(self, folder: Path, *, outside_bundle: str | None) -> None:
+        """Make the authority and its files.
+
+        Args:
+            folder: Where ``ca.pem`` and ``bundle.pem`` are written.
+            outside_bundle: The user's own bundle of authorities, used when it can be read; else
+                certifi's.
+        """
+        self._authority = trustme.CA()
+        self.certificate = folder / "ca.pem"
+        self.bundle = folder / "bundle.pem"
+        own = self._authority.cert_pem.bytes()
+        self.certificate.write_bytes(own)
+        self.bundle.write_bytes(_outside(outside_bundle) + b"\n" + own)
+        self._contexts: dict[str, ssl.SSLContext] = {}
+
+    def server_context(self) -> ssl.SSLContext:
+        """The context to serve with; it picks a certificate by the name the client asks for."""
+        context = self._context("localhost", _NAMES)
+        context.sni_callback = self._choose
+        return context
+
+    def _choose(self, socket: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        # Only the execute-api hosts of AWS need a name of their own: they differ by region.
+        if name is not None and name.endswith(".amazonaws.com") and ".execute-api." in name:
+            parent = name.partition(".")[2]
+            socket.context = self._context(parent, (f"*.{parent}", parent))
+
+    def _context(self, key: str, names: tuple[str, ...]) -> ssl.SSLContext:
+        context = self._contexts.get(key)
+        if context is None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2  # 2.03
+            context.set_alpn_protocols(["http/1.1"])
+            self._authority.issue_cert(*names).configure_cert(context)
+            self._contexts[key] = context
+        return context
+
+
+def _outside(path: str | None) -> bytes:
+    if path:
+        try:
+            return Path(path).read_bytes()
+        except OSError:
+            pass  # The variable may name a file that is not there; certifi always is.
+    return Path(certifi.where()).read_bytes()
