@@ -8,7 +8,6 @@ records, ``core.events`` turns connections and messages back into JSON.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import NewType
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -19,8 +18,6 @@ Record = dict[str, object]
 
 ApiId = NewType("ApiId", str)
 ConnectionId = NewType("ConnectionId", str)
-
-EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 class AuthorizationType(StrEnum):
@@ -54,7 +51,7 @@ class IntegrationResponse:
     """How the answer of a non-proxy integration becomes the reply. Rule 1.62."""
 
     integration_response_key: str
-    response_templates: Mapping[str, str] = EMPTY
+    response_templates: Mapping[str, str] = field(default_factory=dict)
     template_selection_expression: str | None = None
     content_handling_strategy: str | None = None
 
@@ -72,8 +69,8 @@ class Integration:
     timeout_ms: int = 29_000
     passthrough_behavior: str = "WHEN_NO_MATCH"
     content_handling_strategy: str | None = None
-    request_parameters: Mapping[str, str] = EMPTY
-    request_templates: Mapping[str, str] = EMPTY
+    request_parameters: Mapping[str, str] = field(default_factory=dict)
+    request_templates: Mapping[str, str] = field(default_factory=dict)
     template_selection_expression: str | None = None
     responses: tuple[IntegrationResponse, ...] = ()
 
@@ -103,7 +100,7 @@ class Route:
     is_two_way: bool = False
     """Whether a ``$default`` route response exists. Rule 5.27."""
     model_selection_expression: str | None = None
-    request_models: Mapping[str, str] = EMPTY
+    request_models: Mapping[str, str] = field(default_factory=dict)
     """Model key to JSON schema text."""
     required_request_parameters: tuple[str, ...] = ()
 
@@ -131,7 +128,7 @@ class StageSettings:
 
     stage_name: str
     deployment_id: str | None
-    variables: Mapping[str, str] = EMPTY
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,12 +191,17 @@ class Message:
 
 
 class FailureKind(StrEnum):
-    """Why a function call gave no answer of its own."""
+    """Why a function call gave no answer of its own.
+
+    This is the engine's own distinction. Lambda's ``X-Amz-Function-Error`` says ``Unhandled``
+    in every one of these cases: the Python runtime reports nothing else.
+    """
 
     HANDLED = "Handled"
-    """The handler raised; ``payload`` is AWS's error object."""
+    """The handler raised and its process lives on; ``payload`` is AWS's error object."""
     UNHANDLED = "Unhandled"
-    """The process died or the code could not be loaded; ``payload`` is the error object."""
+    """The process died, the code could not be loaded, or the answer was refused (too large);
+    ``payload`` is the error object."""
     TIMEOUT = "Timeout"
     """The function's own timeout passed; the process was killed."""
 

@@ -1,0 +1,200 @@
+"""IAM policy evaluation: an explicit Deny wins, no matching Allow is a refusal.
+
+Two callers: authorizer results, which are policies without a principal, and the resource
+policies of functions. Fails closed: a malformed document allows nothing, and a condition that
+cannot be decided counts against the request, whether it stands in an Allow or in a Deny.
+
+Rules: 2.11, 2.14, 3.12 to 3.15, 3.26, 3.27, 5.33, 5.68.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from socketstack.core.globs import arn_matches, matches
+from socketstack.core.jsontext import MISSING, read_json
+from socketstack.core.model import Json
+from socketstack.core.statements import MalformedPolicyError, Statement, read_statements
+
+INVOKE: Final = "execute-api:Invoke"
+APIGATEWAY: Final = "apigateway.amazonaws.com"
+INVOKE_FUNCTION: Final = "lambda:InvokeFunction"
+
+NO_CONTEXT: Final[Mapping[str, str]] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyDecision:
+    """The outcome, why, and the index of the statement that decided (None: none did)."""
+
+    is_allowed: bool
+    reason: str
+    statement: int | None = None
+    is_malformed: bool = False
+    """True when the document is no policy, which is not the same as one that denies."""
+
+
+def evaluate(
+    document: Json, action: str, resource: str, context: Mapping[str, str] = NO_CONTEXT
+) -> PolicyDecision:
+    """Decide by a policy without principals, as an authorizer returns it.
+
+    Args:
+        document: The policy; anything else is malformed.
+        action: What is to be done, for example ``execute-api:Invoke``; case is ignored.
+        resource: The ARN it is to be done to; case-sensitive.
+        context: Condition keys in lower case. A key that is not here is undecided.
+    """
+    try:
+        statements = read_statements(document)
+    except MalformedPolicyError as problem:
+        return _malformed(str(problem))
+    return _decide(statements, action, resource, context, lambda _statement: True)
+
+
+def permits_service(
+    policy_text: str | None,
+    *,
+    service: str = APIGATEWAY,
+    action: str = INVOKE_FUNCTION,
+    function_arn: str,
+    source_arn: str,
+    account: str,
+) -> PolicyDecision:
+    """Decide whether an AWS service may call a function, by the function's resource policy.
+
+    Args:
+        policy_text: What Lambda's GetPolicy returns in ``Policy``; None when nobody was
+            granted anything.
+        service: The calling service's principal.
+        action: What it wants to do.
+        function_arn: The function, with the qualifier it is called by.
+        source_arn: On whose behalf, for example ``arn:…:{api}/{stage}/{routeKey}`` (5.68).
+        account: The account that owns ``source_arn``.
+    """
+    if policy_text is None:
+        reason = _how_to_permit("nobody", service, source_arn)
+        return PolicyDecision(is_allowed=False, reason=reason)
+    document = read_json(policy_text)
+    if document is MISSING:
+        return _malformed("the function's policy is not JSON")
+    try:
+        statements = read_statements(document, has_principal=True)
+    except MalformedPolicyError as problem:
+        return _malformed(str(problem))
+    context = {"aws:sourcearn": source_arn, "aws:sourceaccount": account}
+    decision = _decide(
+        statements, action, function_arn, context, lambda found: _names_service(found, service)
+    )
+    if decision.is_allowed or decision.statement is not None:
+        return decision
+    return PolicyDecision(
+        is_allowed=False, reason=_how_to_permit("others only", service, source_arn)
+    )
+
+
+def _decide(
+    statements: tuple[Statement, ...],
+    action: str,
+    resource: str,
+    context: Mapping[str, str],
+    is_for_caller: Callable[[Statement], bool],
+) -> PolicyDecision:
+    allowed_by: Statement | None = None
+    for statement in statements:
+        if not (_covers(statement, action, resource) and is_for_caller(statement)):
+            continue
+        holds = _conditions_hold(statement, context)
+        if not statement.is_allow and holds is not False:
+            why = "" if holds else ", whose condition cannot be decided here"
+            return PolicyDecision(
+                is_allowed=False,
+                reason=f"{statement.name} denies {action} on {resource}{why}",
+                statement=statement.index,
+            )
+        if statement.is_allow and holds and allowed_by is None:
+            allowed_by = statement
+    if allowed_by is None:
+        reason = f"no statement allows {action} on {resource}"
+        return PolicyDecision(is_allowed=False, reason=reason)
+    return PolicyDecision(
+        is_allowed=True,
+        reason=f"{allowed_by.name} allows {action} on {resource}",
+        statement=allowed_by.index,
+    )
+
+
+def _covers(statement: Statement, action: str, resource: str) -> bool:
+    wanted = action.lower()
+    has_action = any(matches(pattern.lower(), wanted) for pattern in statement.actions)
+    has_resource = any(arn_matches(pattern, resource) for pattern in statement.resources)
+    return has_action != statement.is_not_action and has_resource != statement.is_not_resource
+
+
+def _names_service(statement: Statement, service: str) -> bool:
+    """Whether a Principal is for this service; a Deny for everybody is, an Allow is not.
+
+    Whether ``*`` lets services in is not documented, so it does not here.
+    """
+    principal = statement.principal
+    if not isinstance(principal, dict):
+        return not statement.is_allow
+    named = principal.get("Service", [])
+    if service in (named if isinstance(named, list) else [named]):
+        return True
+    return not statement.is_allow and "Service" not in principal and _is_anyone(principal)
+
+
+def _is_anyone(principal: dict[str, Json]) -> bool:
+    return principal.get("AWS") in ("*", ["*"])
+
+
+_Test = Callable[[str, str], bool]
+_TESTS: Final[Mapping[str, tuple[_Test, bool]]] = {
+    # operator: (does a value match, must one match)
+    "StringEquals": (str.__eq__, True),
+    "StringNotEquals": (str.__eq__, False),
+    "StringLike": (matches, True),
+    "StringNotLike": (matches, False),
+    "ArnEquals": (arn_matches, True),  # AWS: behaves as ArnLike
+    "ArnLike": (arn_matches, True),
+    "ArnNotEquals": (arn_matches, False),
+    "ArnNotLike": (arn_matches, False),
+}
+
+
+def _conditions_hold(statement: Statement, context: Mapping[str, str]) -> bool | None:
+    """True, False, or None for undecided: an unknown operator, key or policy variable."""
+    outcomes = [
+        _condition_holds(operator, key, values, context)
+        for operator, tests in statement.conditions.items()
+        for key, values in tests.items()
+    ]
+    if False in outcomes:
+        return False
+    return None if None in outcomes else True
+
+
+def _condition_holds(
+    operator: str, key: str, values: tuple[str, ...], context: Mapping[str, str]
+) -> bool | None:
+    actual = context.get(key)
+    test = _TESTS.get(operator)
+    if test is None or actual is None or any("${" in value for value in values):
+        return None
+    is_match, expected = test
+    return any(is_match(value, actual) for value in values) is expected
+
+
+def _malformed(problem: str) -> PolicyDecision:
+    return PolicyDecision(
+        is_allowed=False, reason=f"malformed policy: {problem}", is_malformed=True
+    )
+
+
+def _how_to_permit(who: str, service: str, source_arn: str) -> str:
+    return (
+        f"the function's resource policy permits {who}; {service} may not call it for "
+        f"{source_arn}. Add an AWS::Lambda::Permission, or run aws lambda add-permission with "
+        f"--principal {service}, --action {INVOKE_FUNCTION} and --source-arn {source_arn}."
+    )

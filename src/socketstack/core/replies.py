@@ -1,0 +1,221 @@
+"""What a proxy function's result becomes: the handshake's verdict, or a frame, or nothing.
+
+Rules: 2.07 to 2.12, 2.22 to 2.28, 5.05, 5.26 to 5.39, 5.41, 5.43 to 5.45.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Final
+
+from socketstack.core.jsontext import as_text, read_json
+from socketstack.core.limits import MESSAGE_MAX_BYTES
+from socketstack.core.model import InvokeResult, Json, Route
+
+
+class FrameMessage(StrEnum):
+    """The texts an error frame can carry. Rules 5.05, 5.32 to 5.39."""
+
+    FORBIDDEN = "Forbidden"
+    INTERNAL_SERVER_ERROR = "Internal server error"
+    TIMED_OUT = "Endpoint request timed out"
+    BAD_REQUEST_BODY = "Bad request body"
+    UNSUPPORTED_MEDIA_TYPE = "Unsupported Media Type"
+    TOO_MANY_REQUESTS = "Too Many Requests"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accept:
+    """The handshake succeeds; ``subprotocol`` goes into the 101 as it is (2.23, 2.24)."""
+
+    subprotocol: str | None = None
+    warning: str | None = None
+    """What will break clients although the service does it. Rule 2.25."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refuse:
+    """The handshake fails with this HTTP status; ``reason`` is for people, not for the client."""
+
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """One text frame to the client."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Nothing reaches the client, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorFrame:
+    """An error frame with this message; ``reason`` is for people, not for the client."""
+
+    message: FrameMessage
+    reason: str
+
+
+Verdict = Accept | Refuse
+Reply = Send | Silence | ErrorFrame
+
+CONNECT_TIMED_OUT: Final = Refuse(
+    status=HTTPStatus.GATEWAY_TIMEOUT,
+    reason="The $connect integration did not answer within its timeout (at most 29 s).",
+)
+"""Rule 2.12."""
+
+MESSAGE_TIMED_OUT: Final = ErrorFrame(
+    message=FrameMessage.TIMED_OUT,
+    reason="The integration did not answer within its timeout (at most 29 s).",
+)
+"""Rule 5.35."""
+
+_SUBPROTOCOL: Final = "sec-websocket-protocol"
+_STATUS_TEXT: Final = re.compile(r"[1-5]\d\d")
+_LOWEST_STATUS, _HIGHEST_STATUS = 200, 599
+_FIELD_VALUE: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+_WANTED: Final = 'Return {"statusCode": 200} and, where the client gets a reply, a text "body".'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyResponse:
+    """A valid answer of a proxy function."""
+
+    status: int
+    subprotocols: tuple[str, ...]
+    body: str | None
+
+
+def verdict(result: InvokeResult) -> Verdict:
+    """Decide a handshake by what the ``$connect`` proxy function gave.
+
+    A 2xx accepts (2.07), another status refuses with exactly that status (2.08), a failed
+    call and anything that is no proxy response refuse with 502 (2.09, 2.10). The body is
+    never used (2.28).
+    """
+    response = proxy_response(result)
+    if isinstance(response, str):
+        return Refuse(status=HTTPStatus.BAD_GATEWAY, reason=response)
+    if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+        return Refuse(
+            status=response.status,
+            reason=f"The $connect function returned statusCode {response.status}.",
+        )
+    return _accept(response.subprotocols)
+
+
+def for_route(route: Route, result: InvokeResult) -> Reply:
+    """Decide what a proxy function's result sends to the client.
+
+    Args:
+        route: The chosen route; ``is_two_way`` decides whether the client gets the body.
+        result: What the call gave.
+
+    Returns:
+        ``ErrorFrame`` when the function failed or gave no proxy response, also on one-way
+        routes (5.32, 5.34); ``Send`` with the body on two-way routes, whatever the status
+        (5.28, 5.31); else ``Silence``.
+    """
+    if route.route_key == "$disconnect":
+        return Silence("the connection is gone")  # 5.41
+    response = proxy_response(result)
+    if isinstance(response, str):
+        return ErrorFrame(message=FrameMessage.INTERNAL_SERVER_ERROR, reason=response)
+    if not route.is_two_way:
+        return Silence(
+            f"the route {route.route_key} has no route response, so nothing of the function's "
+            "result reaches the client; add one with the key $default and deploy"
+        )
+    if response.body is None:
+        return Silence("the function returned no body")
+    return sendable(response.body)
+
+
+def sendable(text: str) -> Send | ErrorFrame:
+    """A reply's text as a frame; one above 128 KB becomes the internal error (6.01)."""
+    data = text.encode("utf-8", "replace")  # JSON can hold half a surrogate pair, UTF-8 cannot
+    if len(data) > MESSAGE_MAX_BYTES:
+        return ErrorFrame(
+            message=FrameMessage.INTERNAL_SERVER_ERROR,
+            reason=f"The reply has {len(data)} bytes; {MESSAGE_MAX_BYTES} is the limit.",
+        )
+    return Send(data.decode())
+
+
+def error_frame(message: str, connection_id: str, request_id: str) -> str:
+    """An error frame's text, byte for byte, irregular spaces included. Rule 5.44."""
+    return (
+        f'{{"message": {json.dumps(message)}, "connectionId":{json.dumps(connection_id)}, '
+        f'"requestId":{json.dumps(request_id)}}}'
+    )
+
+
+def proxy_response(result: InvokeResult) -> ProxyResponse | str:
+    """Read a proxy function's result; a text says why it is none. Rules 2.09, 2.10, 5.34."""
+    answer = read_json(result.payload)
+    if result.failure is not None:
+        message = answer.get("errorMessage") if isinstance(answer, dict) else None
+        return f"The function failed ({result.failure}): {message or 'no message'}. See its log."
+    if not isinstance(answer, dict):
+        return f"The function returned no JSON object. {_WANTED}"
+    status = _status(answer.get("statusCode"))
+    if status is None:
+        return f"The function returned no usable statusCode. {_WANTED}"
+    body = answer.get("body")
+    if body is not None and not isinstance(body, str):
+        return "The function returned a body that is no text. Use json.dumps on it."
+    subprotocols = _subprotocols(answer)
+    if subprotocols is None:
+        return (
+            "The function returned headers that are no object of texts, or a "
+            "Sec-WebSocket-Protocol that no header can carry."
+        )
+    return ProxyResponse(status=status, subprotocols=subprotocols, body=body)
+
+
+def _accept(subprotocols: tuple[str, ...]) -> Accept:
+    if not subprotocols:
+        return Accept()
+    value = ", ".join(subprotocols)
+    if "," not in value:
+        return Accept(subprotocol=value)
+    return Accept(
+        subprotocol=value,
+        warning=f"Sec-WebSocket-Protocol is {value!r}: clients fail unless it is exactly one "
+        "of those they offered. Return one.",
+    )
+
+
+def _status(value: Json) -> int | None:
+    """A usable status code; AWS's own examples return it as text, so that is one."""
+    if isinstance(value, str) and _STATUS_TEXT.fullmatch(value):
+        value = int(value)
+    if not isinstance(value, int) or not _LOWEST_STATUS <= value <= _HIGHEST_STATUS:
+        return None  # True and False are below the lowest
+    return value
+
+
+def _subprotocols(answer: dict[str, Json]) -> tuple[str, ...] | None:
+    """The returned subprotocols, each once, or None when the headers are not valid."""
+    single, multiple = answer.get("headers"), answer.get("multiValueHeaders")
+    if not isinstance(single, dict | None) or not isinstance(multiple, dict | None):
+        return None
+    found: dict[str, None] = {}
+    pairs = [(name, [value]) for name, value in (single or {}).items()]
+    pairs += [(n, v if isinstance(v, list) else [v]) for n, v in (multiple or {}).items()]
+    for name, values in pairs:
+        if any(isinstance(value, list | dict) for value in values):
+            return None
+        if name.lower() == _SUBPROTOCOL:
+            found.update(dict.fromkeys(as_text(value) for value in values if value is not None))
+    return tuple(found) if all(map(_FIELD_VALUE.fullmatch, found)) else None

@@ -1,0 +1,27 @@
+import pytest
+
+from socketstack.core.jsontext import MISSING, Missing, read_json
+from socketstack.core.model import Json
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        pytest.param('{"a": [1, null]}', {"a": [1, None]}, id="object"),
+        pytest.param("null", None, id="null-is-a-value"),
+        pytest.param(b'"\xc3\xa4"', "ä", id="bytes"),
+        pytest.param("", MISSING, id="empty"),
+        pytest.param("hello", MISSING, id="not-json"),
+        pytest.param('{"a": 1} x', MISSING, id="something-behind"),
+        pytest.param(b"\xff\xfe\xfd", MISSING, id="not-text"),
+        pytest.param("NaN", MISSING, id="nan"),
+        pytest.param("[Infinity, -Infinity]", MISSING, id="infinity"),
+        pytest.param("9" * 5000, MISSING, id="number-too-long-to-read"),
+        pytest.param("[" * 100_000, MISSING, id="nested-too-deep"),
+    ],
+)
+def test_read_json_gives_a_value_or_missing(text: str | bytes, value: Json | Missing) -> None:
+    """JSON text is read as strictly as the standard has it; anything else is missing."""
+    read = read_json(text)
+
+    assert read == value
