@@ -43,9 +43,14 @@ class Function:
     timeout_ms: int = 3_000
     memory_mb: int = 128
     log_group: str = ""
+    log_format: str = "Text"
+    """``Text`` or ``JSON``, as in the function's logging configuration."""
+    log_level: str = ""
+    """Lowest level the function's loggers write, for example ``INFO``; empty: not set."""
     policy: str | None = None
     configuration_digest: str = ""
-    """Changes whenever anything above does: processes of another digest are stale."""
+    """Changes whenever anything above but ``invoked_arn`` and ``policy`` does: processes of
+    another digest are stale and are not called again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +58,7 @@ class LiveFolder:
     """Sources that a saved change makes live: ``source`` is watched, copied over the package.
 
     ``prefix`` is where the source lies inside the package, for example ``python`` in a layer.
+    A prefix that the function's own package lacks and its layers have lies in the layers.
     """
 
     source: Path
