@@ -1,0 +1,94 @@
+"""The management API: post to, look at and delete a connection.
+
+Signatures are not verified yet; the address is: a connection is reached only through the API
+and stage it was opened on, or by its id alone, which names its API.
+
+Rules: area 7.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+from socketstack.core.addressing import ManagementTarget
+from socketstack.core.limits import POSTED_MAX_BYTES
+from socketstack.core.model import Json
+from socketstack.errors import BadRequest, Forbidden, Gone, PayloadTooLarge
+from socketstack.store import OpenConnection, Store
+from socketstack.trace import Step, Trace
+
+_CONNECTION_ID: Final = re.compile(r"[A-Za-z0-9_-]{15}=")
+
+
+class Management:
+    """Reaches open connections from outside."""
+
+    def __init__(self, *, store: Store, trace: Trace) -> None:
+        self._store = store
+        self._trace = trace
+
+    async def post(self, target: ManagementTarget, data: bytes) -> None:
+        """Send a message to a client. Rules 7.10, 7.16, 7.17.
+
+        Raises ``Forbidden``, ``BadRequest``, ``Gone``, ``PayloadTooLarge``, ``LimitExceeded``.
+        """
+        entry = self._find(target)
+        if len(data) > POSTED_MAX_BYTES:
+            message = f"Message too long: {len(data)} bytes, {POSTED_MAX_BYTES} is the limit"
+            raise PayloadTooLarge(message)
+        await entry.peer.send(data)
+        self._tell(entry, f"{len(data)} bytes posted")
+
+    def get(self, target: ManagementTarget) -> dict[str, Json]:
+        """What is known of a connection, as JSON members. Rules 7.19, 7.20."""
+        entry = self._find(target)
+        connection = entry.connection
+        return {
+            "connectedAt": _moment(connection.connected_at_ms),
+            "identity": {"sourceIp": connection.source_ip, "userAgent": connection.user_agent},
+            "lastActiveAt": _moment(entry.last_active_ms),
+        }
+
+    async def delete(self, target: ManagementTarget) -> None:
+        """Close a connection. Rules 7.18, 7.27, 7.28."""
+        entry = self._find(target)
+        self._tell(entry, "deleted")
+        await entry.peer.close(1000, "Connection Closed Normally")
+
+    def _find(self, target: ManagementTarget) -> OpenConnection:
+        self._check_address(target)
+        if not _CONNECTION_ID.fullmatch(target.connection_id):
+            raise BadRequest(f"Invalid connectionId: {target.connection_id}")
+        entry = self._store.connection(target.connection_id)
+        if entry is None:
+            raise Gone  # 7.12 to 7.14
+        connection = entry.connection
+        if target.api_id is not None and (connection.api_id, connection.stage_name) != (
+            target.api_id,
+            target.stage,
+        ):
+            raise Forbidden("Forbidden")  # 7.29
+        if target.api_id is None and target.stage not in {None, connection.stage_name}:
+            raise Forbidden("Forbidden")
+        return entry
+
+    def _check_address(self, target: ManagementTarget) -> None:
+        if target.api_id is None:
+            return
+        if target.stage is None or self._store.deployed_stage(target.api_id, target.stage) is None:
+            raise Forbidden("Forbidden")  # 7.11
+
+    def _tell(self, entry: OpenConnection, summary: str) -> None:
+        connection = entry.connection
+        self._trace.emit(
+            Step.PUSH,
+            summary,
+            api_id=connection.api_id,
+            stage_name=connection.stage_name,
+            connection_id=connection.connection_id,
+        )
+
+
+def _moment(time_ms: int) -> str:
+    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time_ms % 1000:03d}Z"

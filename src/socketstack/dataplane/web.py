@@ -1,0 +1,265 @@
+"""The data plane's border: aiohttp requests in, sockets and HTTP answers out.
+
+Outcomes of the handshake and errors of the management API become HTTP here and nowhere else.
+
+Rules: 2.06, 2.21 to 2.25, 2.29, 7.10 to 7.18.
+"""
+
+import asyncio
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, cast
+
+from aiohttp import web
+
+from socketstack.clock import Clock
+from socketstack.core import addressing
+from socketstack.core.lifecycle import Event
+from socketstack.core.limits import POSTED_MAX_BYTES
+from socketstack.core.model import Connection, Upgrade
+from socketstack.dataplane.connect import Admitted, Connect, Refused
+from socketstack.dataplane.deadlines import Deadlines
+from socketstack.dataplane.dispatch import Dispatch
+from socketstack.dataplane.integrations import Integrations
+from socketstack.dataplane.management import Management
+from socketstack.dataplane.permits import Permits
+from socketstack.dataplane.session import Session
+from socketstack.errors import Gone, ServiceError
+from socketstack.ids import Ids
+from socketstack.runner.base import Runner
+from socketstack.store import Store
+from socketstack.trace import Step, Trace
+
+if TYPE_CHECKING:
+    from socketstack.dataplane.frames import GuardedHandler
+
+_STOP_SECONDS: Final = 1.0
+_CUT_SECONDS: Final = 0.3
+_MESSAGES: Final = {
+    HTTPStatus.INTERNAL_SERVER_ERROR: "Internal server error",
+    HTTPStatus.BAD_GATEWAY: "Internal server error",
+    HTTPStatus.GATEWAY_TIMEOUT: "Endpoint request timed out",
+}
+
+_logger = logging.getLogger(__name__)
+# aiohttp warns when client and server agree on no subprotocol, which is the usual case: the
+# function alone decides about it (2.22).
+logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
+
+
+class DataPlane:
+    """Sockets and ``@connections`` of all APIs."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        runner: Runner,
+        permits: Permits,
+        clock: Clock,
+        ids: Ids,
+        trace: Trace,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._trace = trace
+        integrations = Integrations(runner, permits)
+        self._connect = Connect(
+            store=store, integrations=integrations, clock=clock, ids=ids, trace=trace
+        )
+        self._dispatch = Dispatch(
+            store=store, integrations=integrations, clock=clock, ids=ids, trace=trace
+        )
+        self._management = Management(store=store, trace=trace)
+        self._deadlines = Deadlines(store=store, clock=clock, end=self._end)
+        self._sessions: dict[str, Session] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._is_stopping = False
+
+    # Sockets
+
+    async def upgrade(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a handshake, or a plain request to a socket's address."""
+        upgrade = _upgrade(request)
+        if not upgrade.is_websocket:
+            return self._refuse_plain(upgrade)
+        socket = web.WebSocketResponse(compress=False, autoclose=False, max_msg_size=0)
+        if not socket.can_prepare(request).ok:
+            return _refusal(HTTPStatus.BAD_REQUEST)
+        outcome = await self._connect.admit(upgrade)
+        if isinstance(outcome, Refused):
+            return _refusal(outcome.status, outcome.request_id)
+        return await self._open(request, socket, outcome)
+
+    async def _open(
+        self, request: web.BaseRequest, socket: web.WebSocketResponse, admitted: Admitted
+    ) -> web.StreamResponse:
+        if request.transport is None or request.transport.is_closing() or self._is_stopping:
+            return _refusal(HTTPStatus.SERVICE_UNAVAILABLE)  # nobody is there to read it
+        if admitted.subprotocol is not None:
+            # As the function returned it, asked for or not (2.23, 2.24).
+            socket.headers["Sec-WebSocket-Protocol"] = admitted.subprotocol
+        await socket.prepare(request)
+        connection = admitted.connection
+        handler = cast("GuardedHandler", request.protocol)
+        session = Session(
+            connection=connection,
+            socket=socket,
+            transport=request.transport,
+            guard=handler.guard,
+            store=self._store,
+            dispatch=self._dispatch,
+            clock=self._clock,
+            trace=self._trace,
+        )
+        await self._serve(connection, session)
+        return socket
+
+    async def _serve(self, connection: Connection, session: Session) -> None:
+        self._store.add_connection(connection, session)
+        self._sessions[connection.connection_id] = session
+        self._deadlines.watch(connection.connection_id)
+        self._trace.emit(
+            Step.CONNECTED,
+            f"{self._store.connection_count()} open",
+            api_id=connection.api_id,
+            stage_name=connection.stage_name,
+            connection_id=connection.connection_id,
+        )
+        # A task of its own: the server may cancel the request's, and $disconnect must still run.
+        task = asyncio.create_task(session.run())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        try:
+            await asyncio.shield(task)
+        finally:
+            del self._sessions[connection.connection_id]
+
+    def _refuse_plain(self, upgrade: Upgrade) -> web.Response:
+        """A request without upgrade headers runs no function: 426 at a stage, else 403 (2.21)."""
+        location = addressing.locate_upgrade(upgrade.host, upgrade.path)
+        is_stage = location is not None and (
+            self._store.deployed_stage(location.api_id, location.stage) is not None
+        )
+        status = HTTPStatus.FORBIDDEN
+        if is_stage and upgrade.method == "GET":
+            status = HTTPStatus.UPGRADE_REQUIRED
+        self._trace.emit(
+            Step.REFUSED,
+            f"{int(status)}: {upgrade.method} {upgrade.path} is no WebSocket handshake. [2.21]",
+            status=int(status),
+        )
+        return _refusal(status)
+
+    def _end(self, connection_id: str, cause: Event) -> None:
+        session = self._sessions.get(connection_id)
+        if session is not None:
+            session.end(cause)
+
+    async def close_api(self, api_id: str, stage: str | None) -> None:
+        """Close the sockets of an API, or of one of its stages, because it was removed."""
+        for session in tuple(self._sessions.values()):
+            connection = session.connection
+            if connection.api_id == api_id and stage in {None, connection.stage_name}:
+                session.end(Event.REMOVED)
+
+    async def stop(self) -> None:
+        """Close every socket with 1001; ``$disconnect`` functions have a second to run."""
+        self._is_stopping = True
+        await self._deadlines.stop()
+        for session in tuple(self._sessions.values()):
+            session.end(Event.SHUTDOWN)
+        await self._wait_for_sessions(_CUT_SECONDS)
+        for session in tuple(self._sessions.values()):
+            session.abort()
+        await self._wait_for_sessions(_STOP_SECONDS)
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _wait_for_sessions(self, seconds: float) -> None:
+        if self._running:
+            await asyncio.wait(self._running, timeout=seconds)
+
+    # The management API
+
+    async def connections(self, request: web.BaseRequest) -> web.Response:
+        """Answer a POST, GET or DELETE on a connection."""
+        host = request.headers.get("Host", "")
+        target = addressing.locate_connection(host, request.raw_path.partition("?")[0])
+        if target is None:
+            return _refusal(HTTPStatus.FORBIDDEN)
+        try:
+            return await self._manage(request, target)
+        except ServiceError as error:
+            return _service_error(error)
+        except Exception:
+            _logger.exception("A management call failed")
+            return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    async def _manage(
+        self, request: web.BaseRequest, target: addressing.ManagementTarget
+    ) -> web.Response:
+        match request.method:
+            case "POST":
+                await self._management.post(target, await _posted(request))
+                return web.Response()
+            case "GET":
+                return web.json_response(self._management.get(target))
+            case "DELETE":
+                await self._management.delete(target)
+                return web.Response(status=HTTPStatus.NO_CONTENT)
+            case _:
+                return _refusal(HTTPStatus.FORBIDDEN)
+
+
+async def _posted(request: web.BaseRequest) -> bytes:
+    """The body, read no further than one byte over the limit."""
+    body = bytearray()
+    async for chunk in request.content.iter_chunked(64 * 1024):
+        body += chunk
+        if len(body) > POSTED_MAX_BYTES:
+            break
+    return bytes(body)
+
+
+def _upgrade(request: web.BaseRequest) -> Upgrade:
+    asks = (
+        request.method == "GET"
+        and request.headers.get("Upgrade", "").lower() == "websocket"
+        and "upgrade" in request.headers.get("Connection", "").lower()
+    )
+    return Upgrade(
+        method=request.method,
+        host=request.headers.get("Host", ""),
+        path=request.path,
+        raw_target=request.raw_path,
+        query=tuple(request.query.items()),
+        headers=tuple(request.headers.items()),
+        source_ip=request.remote or "",
+        is_websocket=asks,
+    )
+
+
+def _refusal(status: int, request_id: str = "") -> web.Response:
+    """A refused request: the status, and a body that tells no more than AWS's does."""
+    known = HTTPStatus(status) if status in HTTPStatus._value2member_map_ else None
+    message = _MESSAGES.get(known) if known else None
+    response = web.json_response(
+        {"message": message or (known.phrase if known else "")}, status=status
+    )
+    if request_id:
+        response.headers["x-amzn-RequestId"] = request_id
+    if status == HTTPStatus.FORBIDDEN:
+        response.headers["x-amzn-ErrorType"] = "ForbiddenException"
+    if status == HTTPStatus.UPGRADE_REQUIRED:
+        response.headers["Upgrade"] = "websocket"
+    return response
+
+
+def _service_error(error: ServiceError) -> web.Response:
+    """An error of the management API; a gone connection has an empty body (7.13)."""
+    headers = {"x-amzn-ErrorType": error.code}
+    if isinstance(error, Gone):
+        return web.Response(status=error.status, headers=headers)
+    return web.json_response({"message": error.message}, status=error.status, headers=headers)
