@@ -1,0 +1,60 @@
+"""One row of the connection table, and its shape in DynamoDB. Pure.
+
+Attributes: ``connectionId`` (key), ``userId`` (key of the index by user), ``domainName``,
+``stage``, ``connectedAt`` (epoch ms), ``expiresAt`` (epoch seconds: DynamoDB's time to live).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+CONNECTION_MAX_SECONDS: Final = 2 * 60 * 60
+"""API Gateway closes every connection after two hours (6.10)."""
+SLACK_SECONDS: Final = 10 * 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """An open connection, as far as the table knows."""
+
+    connection_id: str
+    user_id: str
+    domain_name: str
+    stage: str
+    connected_at_ms: int
+
+    @property
+    def callback_url(self) -> str:
+        """Where the management API of this connection answers (7.01)."""
+        return f"https://{self.domain_name}/{self.stage}"
+
+
+def expires_at_seconds(connection: Connection) -> int:
+    """When the row may go although nobody removed it."""
+    return connection.connected_at_ms // 1000 + CONNECTION_MAX_SECONDS + SLACK_SECONDS
+
+
+def to_item(connection: Connection) -> dict[str, "AttributeValueTypeDef"]:
+    """The row as DynamoDB keeps it."""
+    return {
+        "connectionId": {"S": connection.connection_id},
+        "userId": {"S": connection.user_id},
+        "domainName": {"S": connection.domain_name},
+        "stage": {"S": connection.stage},
+        "connectedAt": {"N": str(connection.connected_at_ms)},
+        "expiresAt": {"N": str(expires_at_seconds(connection))},
+    }
+
+
+def from_item(item: Mapping[str, "AttributeValueTypeDef"]) -> Connection:
+    """The row as ``to_item`` wrote it; KeyError when an attribute is missing."""
+    return Connection(
+        connection_id=item["connectionId"]["S"],
+        user_id=item["userId"]["S"],
+        domain_name=item["domainName"]["S"],
+        stage=item["stage"]["S"],
+        connected_at_ms=int(item["connectedAt"]["N"]),
+    )

@@ -1,0 +1,260 @@
+"""The template: what SAM makes of it, who may do what, and that AWS's linter accepts it."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
+
+ROOT = Path(__file__).parents[3]
+TEMPLATE = ROOT / "infra" / "template.yaml"
+Resources = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    """The template as written, with the long forms of functions."""
+    parsed: dict[str, Any] = yaml_parse(TEMPLATE.read_text())
+    return parsed
+
+
+@pytest.fixture(scope="module")
+def transformed() -> dict[str, Any]:
+    """What the SAM transform makes of it, with code in a bucket."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        source = yaml_parse(TEMPLATE.read_text())
+        for resource in source["Resources"].values():
+            for name in ("CodeUri", "ContentUri"):
+                if name in resource.get("Properties", {}):
+                    resource["Properties"][name] = "s3://some-bucket/key"
+        done: dict[str, Any] = Translator({}, Parser()).translate(source, {})
+        return done
+
+
+@pytest.fixture(scope="module")
+def resources(transformed: dict[str, Any]) -> Resources:
+    """The plain CloudFormation resources."""
+    found: Resources = transformed["Resources"]
+    return found
+
+
+def of_type(resources: Resources, kind: str) -> dict[str, dict[str, Any]]:
+    """Properties by logical id."""
+    return {
+        name: resource.get("Properties", {})
+        for name, resource in resources.items()
+        if resource["Type"] == kind
+    }
+
+
+def statements(resources: Resources) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every statement of every role's own policies, with the role's name."""
+    for name, role in of_type(resources, "AWS::IAM::Role").items():
+        for policy in role["Policies"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield name, statement
+
+
+def as_list(value: Any) -> list[Any]:
+    """One or many, as many."""
+    return value if isinstance(value, list) else [value]
+
+
+def test_only_connect_is_authorized_and_by_the_authorizer(resources: Resources) -> None:
+    """$connect has the Lambda authorizer; the other routes reuse its decision (3.01)."""
+    routes = {
+        properties["RouteKey"]: properties
+        for properties in of_type(resources, "AWS::ApiGatewayV2::Route").values()
+    }
+
+    assert set(routes) == {"$connect", "$disconnect", "$default", "echo", "send"}
+    assert routes["$connect"]["AuthorizationType"] == "CUSTOM"
+    assert routes["$connect"]["AuthorizerId"] == {"Ref": "ApiConnectAuthorizer"}
+    assert not [key for key in routes if key != "$connect" and "AuthorizerId" in routes[key]]
+
+
+def test_authorizer_reads_the_token_from_the_query_string(resources: Resources) -> None:
+    """One identity source, in the form of WebSocket APIs (1.67), and nothing of HTTP APIs."""
+    (authorizer,) = of_type(resources, "AWS::ApiGatewayV2::Authorizer").values()
+
+    assert authorizer["IdentitySource"] == ["route.request.querystring.token"]
+    assert authorizer["AuthorizerType"] == "REQUEST"
+    assert "AuthorizerFunction" in json.dumps(authorizer["AuthorizerUri"])
+    assert not {"AuthorizerPayloadFormatVersion", "EnableSimpleResponses"} & set(authorizer)
+
+
+def test_two_way_routes_have_route_responses(resources: Resources) -> None:
+    """What echo, send and $default return reaches the client (5.27); nothing else answers."""
+    responses = of_type(resources, "AWS::ApiGatewayV2::RouteResponse").values()
+    answered = {resources[one["RouteId"]["Ref"]]["Properties"]["RouteKey"] for one in responses}
+
+    assert answered == {"echo", "send", "$default"}
+    assert {one["RouteResponseKey"] for one in responses} == {"$default"}
+
+
+def test_api_gateway_may_invoke_each_function_for_this_api_only(resources: Resources) -> None:
+    """Every permission names the service and this API's ARN (3.26, 5.68); none a wildcard API."""
+    permissions = of_type(resources, "AWS::Lambda::Permission")
+
+    assert len(permissions) == 6
+    for permission in permissions.values():
+        assert permission["Principal"] == "apigateway.amazonaws.com"
+        assert permission["Action"] == "lambda:InvokeFunction"
+        arn = json.dumps(permission["SourceArn"])
+        assert "${Api.ApiId}/" in arn or '"Ref": "Api"' in arn
+        assert arn.count("*") == (1 if "/authorizers/*" in arn else 0)
+
+
+def test_no_role_has_a_wildcard_action_or_resource(resources: Resources) -> None:
+    """Each statement names its actions and resources of this stack."""
+    for name, statement in statements(resources):
+        assert statement["Effect"] == "Allow", name
+        assert not [a for a in as_list(statement["Action"]) if "*" in a], name
+        for resource in as_list(statement["Resource"]):
+            assert resource != "*", name
+            assert isinstance(resource, dict), f"{name} names a fixed resource: {resource}"
+            if "*" in json.dumps(resource):
+                assert resource["Fn::Sub"].endswith("${Api}/${Stage}/POST/@connections/*")
+
+
+def test_only_messages_may_push_and_only_through_this_stage(resources: Resources) -> None:
+    """execute-api:ManageConnections is granted once: POST, this API, this stage (7.07)."""
+    granted = [
+        (name, statement)
+        for name, statement in statements(resources)
+        if any(action.startswith("execute-api") for action in as_list(statement["Action"]))
+    ]
+
+    ((name, statement),) = granted
+    assert name == "MessagesRole"
+    assert statement["Action"] == "execute-api:ManageConnections"
+    assert "${Api}/${Stage}/POST/@connections/" in statement["Resource"]["Fn::Sub"]
+
+
+def test_only_the_authorizer_reads_the_secret(resources: Resources) -> None:
+    """No other function can sign a token."""
+    readers = {
+        name
+        for name, statement in statements(resources)
+        if any(action.startswith("secretsmanager") for action in as_list(statement["Action"]))
+    }
+
+    assert readers == {"AuthorizerRole"}
+
+
+def test_roles_are_assumed_by_lambda_and_have_no_managed_policies(resources: Resources) -> None:
+    """Only Lambda assumes them, and nothing wider is attached."""
+    roles = of_type(resources, "AWS::IAM::Role")
+
+    assert set(roles) == {"AuthorizerRole", "ConnectionsRole", "MessagesRole"}
+    for role in roles.values():
+        assert "ManagedPolicyArns" not in role
+        (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+        assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+
+
+def test_every_function_has_its_role_and_a_log_group_with_retention(resources: Resources) -> None:
+    """Logs go to a group of this stack, which exists before the function and does not grow."""
+    groups = {
+        json.dumps(group["LogGroupName"]): group
+        for group in of_type(resources, "AWS::Logs::LogGroup").values()
+    }
+    functions = of_type(resources, "AWS::Lambda::Function")
+
+    assert len(functions) == 3
+    for logical_id, function in functions.items():
+        name = function["FunctionName"]["Fn::Sub"]
+        group = groups[json.dumps({"Fn::Sub": f"/aws/lambda/{name}"})]
+        assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+        assert function["Role"]["Fn::GetAtt"][0] == logical_id.replace("Function", "Role")
+        assert resources[logical_id]["DependsOn"] == logical_id.replace("Function", "LogGroup")
+
+
+def test_connection_table_expires_rows_and_finds_them_by_user(resources: Resources) -> None:
+    """Time to live and index have the names that the push library uses."""
+    from functions.push.push.table import INDEX_BY_USER
+
+    table = resources["ConnectionTable"]["Properties"]
+
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expiresAt", "Enabled": True}
+    (index,) = table["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == INDEX_BY_USER
+    assert index["KeySchema"] == [{"AttributeName": "userId", "KeyType": "HASH"}]
+    assert table["KeySchema"] == [{"AttributeName": "connectionId", "KeyType": "HASH"}]
+
+
+def test_outputs_are_what_clients_need(transformed: dict[str, Any]) -> None:
+    """The web client and the tools read these; only the key set's address is conditional."""
+    outputs = transformed["Outputs"]
+
+    assert set(outputs) == {
+        "ApiId",
+        "Stage",
+        "WebSocketUrl",
+        "ConnectionsUrl",
+        "TableName",
+        "TokenSecretArn",
+        "TokenIssuer",
+        "TokenAudience",
+        "JwksUrl",
+    }
+    assert outputs["WebSocketUrl"]["Value"] == {"Fn::Sub": "${Api.ApiEndpoint}/${Stage}"}
+    assert [name for name, output in outputs.items() if "Condition" in output] == ["JwksUrl"]
+
+
+def test_access_logs_hold_no_query_string(resources: Resources) -> None:
+    """The token travels in the query string, so no access log variable may show it."""
+    form = json.dumps(resources["ApiStage"]["Properties"]["AccessLogSettings"])
+    logged = json.loads(json.loads(form)["Fn::If"][1]["Format"])
+
+    assert logged["authorizerError"] == "$context.authorizer.error"
+    assert not re.search(r"querystring|\$context\.path|input\.|request\.", form)
+
+
+def test_template_knows_no_target(template: dict[str, Any]) -> None:
+    """Nothing in the template or the functions names a local engine or an account."""
+    texts = [json.dumps(template)]
+    texts += [path.read_text() for path in (ROOT / "functions").rglob("*.py")]
+
+    for text in texts:
+        assert not re.search(
+            r"localstack|socketstack_|4566|AWS_ENDPOINT_URL|\b\d{12}\b", text, re.IGNORECASE
+        )
+
+
+def test_template_has_no_yaml_alias() -> None:
+    """CloudFormation reads no aliases."""
+    from yaml import parse
+    from yaml.events import AliasEvent
+
+    assert not [e for e in parse(TEMPLATE.read_text()) if isinstance(e, AliasEvent)]
+
+
+@pytest.mark.parametrize("form", ["written", "transformed"])
+def test_linter_accepts_the_template(
+    transformed: dict[str, Any], tmp_path: Path, form: str
+) -> None:
+    """cfn-lint finds nothing, in the template as written and in what SAM makes of it."""
+    path = TEMPLATE
+    if form == "transformed":
+        plain = {name: part for name, part in transformed.items() if name != "Metadata"}
+        path = tmp_path / "plain.json"
+        path.write_text(json.dumps(plain))
+
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "cfn-lint"), str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+
+    assert (done.returncode, done.stdout) == (0, "")

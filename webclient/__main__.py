@@ -1,0 +1,138 @@
+"""``python -m webclient serve|up|down|token|push``.
+
+Exit codes: 0 done, 1 nobody was reached, 2 something the user can fix.
+"""
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Final
+from urllib.parse import quote
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from functions.push.push import MessageTooLargeError, TargetError, encode, parse_target
+from webclient import background, server
+from webclient.backend import Backend
+from webclient.errors import ConfigError
+from webclient.settings import Settings, from_environment
+from webclient.stack import read_stack
+
+Command = Callable[[argparse.Namespace, Settings], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    try:
+        settings = from_environment()
+        parsed = _parser(settings).parse_args(arguments)
+        command: Command = parsed.command
+        return command(parsed, settings)
+    except ConfigError as error:
+        _say(str(error), error=True)
+    except (TargetError, MessageTooLargeError) as error:
+        _say(f"Nothing was sent: {error}", error=True)
+    except (ClientError, BotoCoreError) as error:
+        _say(f"An AWS call failed: {error}. Is the stack deployed? (make local-up)", error=True)
+    except KeyboardInterrupt:
+        return 130
+    return 2
+
+
+def _parser(settings: Settings) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m webclient", description="The web client.")
+    commands = parser.add_subparsers(required=True)
+    serve = commands.add_parser("serve", help="serve in the foreground")
+    serve.add_argument("--instance", default="", help=argparse.SUPPRESS)
+    serve.set_defaults(command=_serve)
+    commands.add_parser("up", help="serve in the background").set_defaults(command=_up)
+    commands.add_parser("down", help="stop the background server").set_defaults(command=_down)
+    token = commands.add_parser("token", help="mint a token and print it")
+    token.add_argument(
+        "--user", default=settings.user_id, metavar="ID", help="who connects (USER_ID)"
+    )
+    token.add_argument(
+        "--expires-in", type=int, metavar="SECONDS", help="negative: already expired"
+    )
+    token.add_argument("--scope", default="", help='rights, for example "push"')
+    token.add_argument("--audience", help="another audience, to try a refusal")
+    token.add_argument("--issuer", help="another issuer, to try a refusal")
+    token.set_defaults(command=_token)
+    push = commands.add_parser("push", help="send a message to clients")
+    push.add_argument("--message", default=settings.message, help="text to send (MESSAGE)")
+    push.add_argument("--to", default=settings.to, help="all, user:NAME or connection:ID (TO)")
+    push.set_defaults(command=_push)
+    return parser
+
+
+def _serve(parsed: argparse.Namespace, settings: Settings) -> int:
+    ready_file = background.state_file(settings) if parsed.instance else None
+    asyncio.run(server.serve(settings, ready_file=ready_file, instance=parsed.instance))
+    return 0
+
+
+def _up(_parsed: argparse.Namespace, settings: Settings) -> int:
+    backend = _backend(settings)  # before starting: the clearest place for "there is no stack"
+    running = background.up(settings)
+    url = backend.stack.websocket_url
+    lines = [f"Page       http://localhost:{running.port}", f"WebSocket  {url}"]
+    if backend.stack.is_local and backend.can_mint:
+        made = backend.mint("demo", lives_seconds=_PASTE_SECONDS)
+        address = f"{url}?token={quote(made.text)}"
+        lines += [
+            f"Token      {made.text}",
+            f"Connect    {sys.executable} -m websockets '{address}'",
+            f"       or  npx wscat -c '{address}'",
+            f"           (user demo, {made.lives_seconds // 60} minutes; then: make token)",
+        ]
+    else:
+        lines.append("Token      python -m webclient token, or your token issuer")
+    _say("\n".join(lines))
+    return 0
+
+
+_PASTE_SECONDS: Final = 15 * 60
+"""Tokens on the terminal wait for a person to paste them; those of the page live a minute."""
+
+
+def _down(_parsed: argparse.Namespace, settings: Settings) -> int:
+    _say("Web server stopped." if background.down(settings) else "No web server was running.")
+    return 0
+
+
+def _token(parsed: argparse.Namespace, settings: Settings) -> int:
+    made = _backend(settings).mint(
+        parsed.user,
+        lives_seconds=parsed.expires_in,
+        scope=parsed.scope,
+        issuer=parsed.issuer,
+        audience=parsed.audience,
+    )
+    _say(made.text)
+    return 0
+
+
+def _push(parsed: argparse.Namespace, settings: Settings) -> int:
+    if not parsed.message:
+        raise ConfigError('There is nothing to send: give --message, or set MESSAGE="hello".')
+    target, data = parse_target(parsed.to), encode(parsed.message)
+    counts = _backend(settings).push(target, data)
+    _say(", ".join(f"{name} {count}" for name, count in asdict(counts).items()))
+    return 0 if counts.sent else 1
+
+
+def _backend(settings: Settings) -> Backend:
+    return Backend(read_stack(settings), settings)
+
+
+def _say(text: str, *, error: bool = False) -> None:
+    stream = sys.stderr if error else sys.stdout
+    stream.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

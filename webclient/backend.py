@@ -1,0 +1,109 @@
+"""What the web server does through AWS: push, list, mint, verify. Blocking; run it in threads."""
+
+import functools
+import itertools
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import boto3
+
+from functions.authorizer.keys import PublishedKeys, SharedSecret
+from functions.authorizer.verification import Claims, verify
+from functions.push.push import (
+    Connection,
+    ConnectionTable,
+    Counts,
+    Everybody,
+    Pusher,
+    Target,
+    management_client,
+)
+from webclient import stack as stacks
+from webclient.errors import ConfigError
+from webclient.settings import Settings
+from webclient.stack import Stack
+from webclient.tokens import mint
+
+LISTED_CONNECTIONS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewToken:
+    """A token that was just minted. ``text`` is a secret: show it, never log it."""
+
+    text: str
+    lives_seconds: int
+
+
+class Backend:
+    """One stack, seen through boto3."""
+
+    def __init__(self, stack: Stack, settings: Settings) -> None:
+        self.stack = stack
+        self._settings = settings
+        session = stacks.session(settings)
+        endpoint_url = settings.endpoint_url or None
+        self._table = ConnectionTable(
+            session.client("dynamodb", endpoint_url=endpoint_url), stack.table_name
+        )
+        self._secret = SharedSecret(
+            session.client("secretsmanager", endpoint_url=endpoint_url), stack.token_secret_arn
+        )
+        self._keys = PublishedKeys(stack.jwks_url) if stack.jwks_url else self._secret
+        self._pusher = _pusher(self._table, stack.management_url, session)
+
+    @property
+    def can_mint(self) -> bool:
+        """Whether tokens signed with the stack's own secret are accepted by it."""
+        return not self.stack.jwks_url
+
+    def push(self, target: Target, data: bytes) -> Counts:
+        """Send to a target; see ``Pusher.push``."""
+        return self._pusher.push(target, data)
+
+    def connections(self) -> list[Connection]:
+        """Who is connected, at most ``LISTED_CONNECTIONS`` of them, in no order."""
+        everyone = itertools.chain.from_iterable(self._table.find(Everybody()))
+        return list(itertools.islice(everyone, LISTED_CONNECTIONS))
+
+    def mint(
+        self,
+        user_id: str,
+        *,
+        lives_seconds: int | None = None,
+        scope: str = "",
+        issuer: str | None = None,
+        audience: str | None = None,
+    ) -> NewToken:
+        """A token for a user. Raises ``ConfigError`` when the stack has an outside issuer."""
+        if not self.can_mint:
+            raise ConfigError(
+                f"{self.stack.name} takes tokens that {self.stack.jwks_url} vouches for. Get one "
+                "from that issuer, or deploy the stack without JwksUrl."
+            )
+        seconds = self._settings.token_ttl_seconds if lives_seconds is None else lives_seconds
+        text = mint(
+            key=self._secret.key_for(""),
+            issuer=self.stack.token_issuer if issuer is None else issuer,
+            audience=self.stack.token_audience if audience is None else audience,
+            user_id=user_id,
+            issued_at_seconds=int(time.time()),
+            lives_seconds=seconds,
+            scope=scope,
+        )
+        return NewToken(text=text, lives_seconds=seconds)
+
+    def verify(self, token: str) -> Claims:
+        """Check a token as the authorizer does. Raises ``TokenRefusedError``."""
+        return verify(
+            token,
+            self._keys,
+            issuer=self.stack.token_issuer,
+            audience=self.stack.token_audience,
+        )
+
+
+def _pusher(table: ConnectionTable, management_url: str, session: boto3.Session) -> Pusher:
+    client_for = functools.partial(management_client, session=session)
+    return Pusher(table, callback_url=management_url, client_for=client_for)

@@ -1,0 +1,187 @@
+"""``up`` and ``down``: the server as a background process, known by its state file.
+
+A process is ours when its command line holds the instance id of the state file; a process id
+alone can have gone to somebody else's program.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from webclient.errors import ConfigError
+from webclient.server import port_taken
+from webclient.settings import Settings, process_environment
+
+_START_SECONDS: Final = 30.0
+_STOP_SECONDS: Final = 5.0
+_POLL_SECONDS: Final = 0.05
+_SHOWN_LINES: Final = 15
+_CONFIG_ERROR_CODE: Final = 2
+_ROOT: Final = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A server that runs in the background."""
+
+    pid: int
+    port: int
+    instance: str
+
+
+def up(settings: Settings) -> Running:
+    """Start the server, in place of an earlier one, and wait until it answers.
+
+    Raises ``ConfigError`` when the port is taken or the server does not come up.
+    """
+    down(settings)
+    _check_port(settings)
+    instance = uuid.uuid4().hex
+    log = settings.state_dir / "web.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module, no shell
+            [sys.executable, "-m", "webclient", "serve", "--instance", instance],
+            cwd=_ROOT,
+            env={
+                **process_environment(),
+                "SOCKETSTACK_STATE_DIR": str(settings.state_dir.resolve()),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return _wait(process, settings, instance, log)
+
+
+def down(settings: Settings) -> bool:
+    """Stop the server; False when none of ours was running."""
+    path = state_file(settings)
+    running = read_state(path)
+    is_ours = running is not None and _is_ours(running)
+    if running is not None and is_ours:
+        _stop(running)
+    path.unlink(missing_ok=True)
+    return is_ours
+
+
+def state_file(settings: Settings) -> Path:
+    """Where the running server notes its process id and port."""
+    return settings.state_dir / "web.json"
+
+
+def read_state(path: Path) -> Running | None:
+    """The noted server, whether or not it still runs; None without a readable note."""
+    try:
+        noted = json.loads(path.read_text())
+        return Running(
+            pid=int(noted["pid"]), port=int(noted["port"]), instance=str(noted["instance"])
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _wait(
+    process: "subprocess.Popen[bytes]", settings: Settings, instance: str, log: Path
+) -> Running:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise ConfigError(_did_not_start(process.returncode, log))
+        running = read_state(state_file(settings))
+        if running is not None and running.instance == instance and _answers(running, settings):
+            return running
+        time.sleep(_POLL_SECONDS)
+    process.kill()
+    process.wait()
+    raise ConfigError(
+        f"The web server did not answer within {_START_SECONDS:.0f} s. See {log}.\n{_tail(log)}"
+    )
+
+
+def _did_not_start(code: int, log: Path) -> str:
+    tail = _tail(log)
+    if code == _CONFIG_ERROR_CODE and tail:  # its own message says all
+        return tail
+    return f"The web server stopped with code {code}. Its log is {log}:\n{tail}"
+
+
+def _answers(running: Running, settings: Settings) -> bool:
+    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::", ""} else settings.host  # noqa: S104
+    host = f"[{host}]" if ":" in host else host
+    request = urllib.request.Request(f"http://{host}:{running.port}/api/config")
+    request.add_header("Host", f"localhost:{running.port}")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=2) as response:
+            return bool(json.load(response)["websocketUrl"])
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _check_port(settings: Settings) -> None:
+    if settings.port == 0:
+        return
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise ConfigError(port_taken(settings)) from error
+
+
+def _stop(running: Running) -> None:
+    _signal(running, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_SECONDS
+    while _is_ours(running):
+        if time.monotonic() >= deadline:
+            _signal(running, signal.SIGKILL)
+            deadline += _STOP_SECONDS
+        time.sleep(_POLL_SECONDS)
+
+
+def _signal(running: Running, number: signal.Signals) -> None:
+    try:
+        os.kill(running.pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _is_ours(running: Running) -> bool:
+    return bool(running.instance) and running.instance in _command_line(running.pid)
+
+
+def _command_line(pid: int) -> str:
+    """The command line of a process; empty when it is gone or already dead."""
+    proc = Path("/proc")
+    if (proc / "self").exists():
+        try:
+            return (proc / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except (OSError, UnicodeDecodeError):
+            return ""
+    ps = shutil.which("ps") or "/bin/ps"
+    done = subprocess.run(  # noqa: S603 - a fixed command with a number
+        [ps, "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return done.stdout
+
+
+def _tail(log: Path) -> str:
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return "\n".join(lines[-_SHOWN_LINES:])

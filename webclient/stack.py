@@ -1,0 +1,106 @@
+"""The deployed stack as the web client sees it: its outputs, and sessions to reach it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from webclient.errors import ConfigError
+from webclient.settings import Settings
+
+_FAST_FAILURE: Final = Config(
+    retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=3, read_timeout=15
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """What the web client needs of a stack."""
+
+    name: str
+    region: str
+    is_local: bool
+    websocket_url: str
+    management_url: str
+    """Where connections are posted to."""
+    table_name: str
+    token_secret_arn: str
+    token_issuer: str
+    token_audience: str
+    jwks_url: str = ""
+    """Set when the stack takes tokens of an outside issuer only."""
+
+
+def session(settings: Settings) -> boto3.Session:
+    """A session for the stack.
+
+    Locally with fixed credentials, so that real ones are never sent to a local engine and none
+    are needed.
+    """
+    if settings.is_local:
+        no_profile = {"profile": (None, None, None, None)}  # AWS_PROFILE may name a missing one
+        return boto3.Session(
+            aws_access_key_id="test",
+            aws_secret_access_key="test",  # noqa: S106 - what local engines expect
+            region_name=settings.region,
+            botocore_session=botocore.session.Session(session_vars=no_profile),
+        )
+    return boto3.Session(profile_name=settings.profile or None, region_name=settings.region)
+
+
+def read_stack(settings: Settings) -> Stack:
+    """Read the outputs of the deployed stack.
+
+    Raises ``ConfigError`` when it cannot be reached, is not there or lacks an output.
+    """
+    place = settings.endpoint_url or f"AWS ({settings.region})"
+    try:
+        client = session(settings).client(
+            "cloudformation", endpoint_url=settings.endpoint_url or None, config=_FAST_FAILURE
+        )
+        stacks = client.describe_stacks(StackName=settings.stack_name)["Stacks"]
+    except ClientError as error:
+        raise ConfigError(
+            f"The stack {settings.stack_name!r} cannot be read at {place}: "
+            f"{error.response['Error'].get('Message', error)}. Deploy it first (make local-up or "
+            "make aws-deploy), or name another one in STACK_NAME."
+        ) from error
+    except BotoCoreError as error:
+        raise ConfigError(
+            f"{place} does not answer: {error}. Start the local engine (make local-up), or check "
+            "AWS_ENDPOINT_URL, AWS_PROFILE and AWS_REGION."
+        ) from error
+    outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks[0].get("Outputs", [])}
+    return stack_of(outputs, settings)
+
+
+def stack_of(outputs: Mapping[str, str], settings: Settings) -> Stack:
+    """The stack that these outputs describe. Raises ``ConfigError`` when one is missing."""
+    try:
+        return Stack(
+            name=settings.stack_name,
+            region=settings.region,
+            is_local=settings.is_local,
+            websocket_url=outputs["WebSocketUrl"],
+            management_url=settings.connections_url or _management_url(outputs, settings),
+            table_name=outputs["TableName"],
+            token_secret_arn=outputs["TokenSecretArn"],
+            token_issuer=outputs["TokenIssuer"],
+            token_audience=outputs["TokenAudience"],
+            jwks_url=outputs.get("JwksUrl", ""),
+        )
+    except KeyError as error:
+        raise ConfigError(
+            f"The stack {settings.stack_name!r} has no output {error}. It must be made from "
+            "infra/template.yaml; deploy that, or name another stack in STACK_NAME."
+        ) from error
+
+
+def _management_url(outputs: Mapping[str, str], settings: Settings) -> str:
+    if settings.is_local:  # ws://… -> http://…, wss://… -> https://…
+        return "http" + outputs["WebSocketUrl"].removeprefix("ws")
+    return outputs["ConnectionsUrl"]
