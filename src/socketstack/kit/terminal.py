@@ -1,0 +1,57 @@
+"""Events as people read them: one line per step, in colour where there is a terminal."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from rich.console import Console
+from rich.text import Text
+
+_COLOURS: Final = {
+    "refused": "bold red",
+    "error": "bold red",
+    "warning": "yellow",
+    "connected": "green",
+    "decision": "cyan",
+    "log": "dim",
+    "control": "dim",
+    "push": "magenta",
+}
+_STEP_WIDTH: Final = 10
+_ID_CHARACTERS: Final = 6
+_MS: Final = 1000
+
+
+def print_event(event: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print one event, as ``TraceEvent.as_json`` and the stream of events have it."""
+    target = console or _terminal()
+    if target.is_terminal:
+        target.print(event_line(event), soft_wrap=True)
+    else:
+        # A log file: what rich would do for colours and widths costs more than the step did.
+        target.file.write(event_line(event).plain + "\n")
+        target.file.flush()
+
+
+def event_line(event: Mapping[str, Any]) -> Text:
+    """One event as a line: time, step, whose connection, what happened."""
+    if "step" not in event:
+        return Text(f"{event.get('lostEvents', '?')} events came too fast to be shown", "yellow")
+    step = str(event["step"])
+    moment = datetime.fromtimestamp(event["time"] / _MS, tz=UTC).astimezone()
+    connection = str(event.get("connectionId", ""))[:_ID_CHARACTERS]
+    return Text.assemble(
+        (f"{moment:%H:%M:%S}.{event['time'] % _MS:03d} ", "dim"),
+        (f"{step:<{_STEP_WIDTH}} ", _COLOURS.get(step, "")),
+        (f"{connection:<{_ID_CHARACTERS}} ", "dim"),
+        str(event["summary"]),
+    )
+
+
+_consoles: list[Console] = []
+
+
+def _terminal() -> Console:
+    if not _consoles:
+        _consoles.append(Console(highlight=False, emoji=False, markup=False))
+    return _consoles[0]
