@@ -58,8 +58,9 @@ class Listener:
 
     async def stop(self) -> None:
         """Accept nothing more; connections that are not served yet are dropped."""
-        asyncio.get_running_loop().remove_reader(self._bound.fileno())
-        self._bound.close()
+        if self._bound.fileno() >= 0:  # stopping twice is harmless
+            asyncio.get_running_loop().remove_reader(self._bound.fileno())
+            self._bound.close()
         for task in self._starting:
             task.cancel()
         await asyncio.gather(*self._starting, return_exceptions=True)

@@ -1,0 +1,8 @@
+"""``python -m socketstack``."""
+
+import sys
+
+from socketstack.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

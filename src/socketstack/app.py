@@ -1,0 +1,164 @@
+"""The composition root: builds the engine's parts around one Store, starts and stops them."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import RequestHandler
+
+from socketstack import __version__
+from socketstack.clock import Clock, SystemClock
+from socketstack.controlplane.plane import ControlPlane
+from socketstack.controlplane.web import ControlPlaneWeb
+from socketstack.core.model import Json
+from socketstack.dataplane.frames import guarded
+from socketstack.dataplane.web import DataPlane
+from socketstack.frontdoor import FrontDoor, Rooms
+from socketstack.ids import Ids, RandomIds
+from socketstack.inspector.web import InspectorWeb
+from socketstack.listener import Listener, bind
+from socketstack.runner.local import LocalRunner
+from socketstack.services.cloudformation import CloudFormation
+from socketstack.services.functions import FunctionPermits, InvokeApi, MotoFunctions
+from socketstack.services.moto_app import MotoApp
+from socketstack.services.web import AwsWeb
+from socketstack.settings import Settings, environment
+from socketstack.store import Store
+from socketstack.tls import LocalAuthority
+from socketstack.trace import Step, Trace, TraceEvent
+
+_BODY_MAX_BYTES: Final = 512 * 1024 * 1024
+_HTTP_CLOSE_SECONDS: Final = 0.2
+_REMOVALS: Final = frozenset({"DeleteApi", "DeleteStage"})
+
+
+class Engine:
+    """One engine: one port, one Store, one work folder that goes when it stops."""
+
+    def __init__(
+        self, settings: Settings, *, clock: Clock | None = None, ids: Ids | None = None
+    ) -> None:
+        """Take the port. Raises ``ConfigError`` when it is in use."""
+        self.settings = settings
+        self._bound = bind(settings.host, settings.port)
+        self.port: int = self._bound.getsockname()[1]
+        self.clock = clock or SystemClock()
+        self.ids = ids or RandomIds()
+        self.trace = Trace(self.clock)
+        self.store = Store()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._workdir = Path(tempfile.mkdtemp(prefix="socketstack-"))
+
+    @property
+    def endpoint(self) -> str:
+        """Where AWS clients find the engine."""
+        return f"http://localhost:{self.port}"
+
+    async def start(self) -> None:
+        """Build the parts and open the port."""
+        settings = self.settings
+        authority = LocalAuthority(self._workdir, outside_bundle=environment().get("SSL_CERT_FILE"))
+        self.moto = MotoApp(account_id=settings.account_id, region=settings.region)
+        functions = MotoFunctions(self.moto)
+        self.runner = LocalRunner(
+            catalog=functions,
+            logs=functions,
+            trace=self.trace,
+            clock=self.clock,
+            ids=self.ids,
+            workdir=self._workdir,
+            max_processes=settings.max_processes,
+            endpoint=self.endpoint,
+            region=settings.region,
+            ca_bundle=authority.bundle,
+            debug_port=settings.debug_port,
+        )
+        self.data_plane = DataPlane(
+            store=self.store,
+            runner=self.runner,
+            permits=FunctionPermits(functions),
+            clock=self.clock,
+            ids=self.ids,
+            trace=self.trace,
+        )
+        plane = ControlPlane(
+            store=self.store,
+            clock=self.clock,
+            ids=self.ids,
+            trace=self.trace,
+            endpoint=f"ws://localhost:{self.port}",
+        )
+        self._invoke = InvokeApi(self.runner, functions, self.moto, clock=self.clock, ids=self.ids)
+        self._cloudformation = CloudFormation(
+            moto=self.moto, plane=plane, clock=self.clock, ids=self.ids, trace=self.trace
+        )
+        self.moto.replace_service("cloudformation", self._cloudformation.handle)
+        self.trace.subscribe(self._close_removed)
+        self._web = web.Server(self._front_door(plane).handle, request_factory=_request)
+        connections = guarded(self._web, auto_decompress=False, access_log=None)
+        self._listener = Listener(self._bound, connections, authority.server_context)
+        self._listener.start()
+
+    async def stop(self) -> None:
+        """Close sockets with 1001, end functions and leave nothing behind."""
+        await self._listener.stop()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        await self.data_plane.stop()
+        await self._cloudformation.stop()
+        await self._invoke.stop()
+        await self._web.shutdown(_HTTP_CLOSE_SECONDS)
+        await self.runner.stop()
+        await self.moto.stop()
+        shutil.rmtree(self._workdir, ignore_errors=True)
+
+    def _front_door(self, plane: ControlPlane) -> FrontDoor:
+        inspector = InspectorWeb(trace=self.trace, health=self._health, live=self.runner.set_live)
+        rooms = Rooms(
+            upgrade=self.data_plane.upgrade,
+            connections=self.data_plane.connections,
+            control_plane=ControlPlaneWeb(
+                plane, account_id=self.settings.account_id, region=self.settings.region
+            ).handle,
+            invoke=AwsWeb(self._invoke.handle).handle,
+            own=inspector.handle,
+            other_services=AwsWeb(self.moto.handle).handle,
+        )
+        hosts = (*self.settings.allowed_hosts, self.settings.host)
+        return FrontDoor(rooms, allowed_hosts=hosts)
+
+    def _close_removed(self, event: TraceEvent) -> None:
+        """Sockets of a removed stage or API are closed: there is nothing left to answer them."""
+        if event.step is Step.CONTROL and event.detail.get("operation") in _REMOVALS:
+            stage = event.stage_name or None
+            task = asyncio.create_task(self.data_plane.close_api(event.api_id, stage))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    def _health(self) -> dict[str, Json]:
+        return {
+            "status": "ok",
+            "version": __version__,
+            "pid": os.getpid(),
+            "endpoint": self.endpoint,
+            "connections": self.store.connection_count(),
+        }
+
+
+def _request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: RequestHandler,
+    writer: AbstractStreamWriter,
+    task: "asyncio.Task[None]",
+) -> web.BaseRequest:
+    # The server's own limit of 1 MB is below what S3 and Lambda take.
+    return web.BaseRequest(
+        message, payload, protocol, writer, task, task.get_loop(), client_max_size=_BODY_MAX_BYTES
+    )

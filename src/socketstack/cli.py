@@ -1,0 +1,257 @@
+"""The command line: arguments to settings, errors to exit codes.
+
+Exit codes: 0 done, 1 failed, 2 the user can mend it (``ConfigError``), 130 interrupted.
+Commands import what they need when they run, so that none pays for another.
+"""
+
+# ruff: noqa: PLC0415
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from socketstack import __version__
+from socketstack.errors import ConfigError, GatewayError
+from socketstack.settings import Settings, from_environment, is_agreed
+
+_FAILED: Final = 1
+_MENDABLE: Final = 2
+_INTERRUPTED: Final = 130
+_TARGETS: Final = ("embedded", "aws")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = from_environment(
+            host=getattr(options, "host", None), port=getattr(options, "port", None)
+        )
+        result: int = options.run(options, settings)
+    except ConfigError as error:
+        _complain(error)
+        return _MENDABLE
+    except GatewayError as error:
+        _complain(error)
+        return _FAILED
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    else:
+        return result
+
+
+def _complain(error: GatewayError) -> None:
+    print(f"socketstack: {error}", file=sys.stderr)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+# Arguments
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="socketstack", description="Secured WebSocket APIs on AWS, on this machine first."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    start = commands.add_parser("start", help="run the engine in the foreground")
+    start.add_argument("--host", help="address to listen on (SOCKETSTACK_HOST, 127.0.0.1)")
+    start.set_defaults(run=_start)
+
+    up = commands.add_parser("up", help="build a template and run it on a background engine")
+    _template_arguments(up)
+    up.set_defaults(run=_up)
+
+    down = commands.add_parser("down", help="stop the background engine")
+    down.set_defaults(run=_down)
+
+    status = commands.add_parser("status", help="say what runs")
+    status.set_defaults(run=_status)
+
+    logs = commands.add_parser("logs", help="follow every step of the engine")
+    logs.add_argument("--no-follow", action="store_true", help="print what is kept and end")
+    logs.set_defaults(run=_logs)
+    for command in (start, up, down, status, logs):
+        command.add_argument(
+            "--port", type=int, help="the engine's port (SOCKETSTACK_PORT, 4566); 0 for any free"
+        )
+
+    build = commands.add_parser("build", help="build the functions and layers of a template")
+    _template_arguments(build)
+    _target_argument(build)
+    build.set_defaults(run=_build)
+
+    deploy = commands.add_parser("deploy", help="deploy a template to an AWS account")
+    _template_arguments(deploy)
+    deploy.add_argument("--region", help="AWS region (AWS_REGION)")
+    deploy.set_defaults(run=_deploy)
+
+    destroy = commands.add_parser("destroy", help="delete a stack from an AWS account")
+    _stack_argument(destroy)
+    destroy.add_argument("--region", help="AWS region (AWS_REGION)")
+    destroy.set_defaults(run=_destroy)
+    return parser
+
+
+def _template_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--template", type=Path, required=True, help="SAM or CloudFormation template"
+    )
+    parser.add_argument(
+        "--parameter",
+        action="append",
+        default=[],
+        type=_assignment,
+        metavar="KEY=VALUE",
+        help="value of a template parameter; may be repeated",
+    )
+    _stack_argument(parser)
+
+
+def _stack_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--stack-name", default="socketstack", help="name of the stack")
+
+
+def _target_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--target", choices=_TARGETS, default="embedded", help="what the packages are to run on"
+    )
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        message = f"{text!r} is not KEY=VALUE"
+        raise argparse.ArgumentTypeError(message)
+    return name, value
+
+
+# Commands
+
+
+def _start(_options: argparse.Namespace, settings: Settings) -> int:
+    asyncio.run(serve(settings))
+    return 0
+
+
+async def serve(settings: Settings) -> None:
+    """Run an engine until SIGTERM or SIGINT. Raises ``ConfigError`` when the port is taken."""
+    from socketstack.app import Engine
+    from socketstack.console import StepPrinter
+    from socketstack.kit.terminal import print_event
+
+    engine = Engine(settings)
+    printer = StepPrinter(lambda event: print_event(event.as_json()), _say)
+    engine.trace.subscribe(printer.take)
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    try:
+        await engine.start()
+        _say(f"Socketstack {__version__} is ready on {engine.endpoint}")
+        await stopping.wait()
+    finally:
+        await engine.stop()
+        printer.flush()
+
+
+def _up(options: argparse.Namespace, settings: Settings) -> int:
+    from socketstack.kit.up import up
+
+    running = up(
+        options.template,
+        stack_name=options.stack_name,
+        settings=settings,
+        parameters=dict(options.parameter),
+        say=_say,
+    )
+    for url in running.deployment.socket_urls:
+        _say(f"WebSocket API   {url}")
+    _say(f"AWS endpoint    {running.endpoint}   (AWS_ENDPOINT_URL)")
+    _say(f"Outputs         {running.outputs_file}")
+    return 0
+
+
+def _down(_options: argparse.Namespace, settings: Settings) -> int:
+    from socketstack.kit.up import down
+
+    pid = down(settings)
+    _say("No engine of ours runs." if pid is None else f"Stopped the engine (process {pid}).")
+    return 0
+
+
+def _status(_options: argparse.Namespace, settings: Settings) -> int:
+    from socketstack.kit.up import status
+
+    current = status(settings)
+    if current.health is None:
+        _say(f"No engine runs on port {settings.port}.")
+        return _FAILED
+    _say(f"Engine {current.health.version}, process {current.health.pid}, port {settings.port}")
+    for name, value in current.outputs.items():
+        _say(f"{name}: {value}")
+    return 0
+
+
+def _logs(options: argparse.Namespace, settings: Settings) -> int:
+    from socketstack.kit.logs import follow_logs
+
+    follow_logs(settings, is_following=not options.no_follow)
+    return 0
+
+
+def _build(options: argparse.Namespace, _settings: Settings) -> int:
+    from socketstack.kit.build import BuildTarget, build
+
+    target = BuildTarget.AWS if options.target == "aws" else BuildTarget.LOCAL
+    built = build(options.template, target=target, parameters=dict(options.parameter), say=_say)
+    for artifact in built.artifacts:
+        _say(f"{artifact.code.logical_id:<24} {artifact.archive}")
+    _say(f"{'template':<24} {built.template}")
+    return 0
+
+
+def _deploy(options: argparse.Namespace, _settings: Settings) -> int:
+    from socketstack.kit.deploy import deploy_to_aws
+
+    deployment = deploy_to_aws(
+        options.template,
+        stack_name=options.stack_name,
+        parameters=dict(options.parameter),
+        region=options.region,
+        ask=_ask,
+        say=_say,
+    )
+    for name, value in deployment.outputs.items():
+        _say(f"{name:<16} {value}")
+    return 0
+
+
+def _destroy(options: argparse.Namespace, _settings: Settings) -> int:
+    from socketstack.kit.deploy import destroy_on_aws
+
+    kept = destroy_on_aws(stack_name=options.stack_name, region=options.region, ask=_ask, say=_say)
+    if kept is None:
+        _say(f"There is no stack {options.stack_name}.")
+        return 0
+    _say(f"The stack {options.stack_name} is deleted.")
+    for name in kept:
+        _say(f"kept: {name}")
+    return 0
+
+
+def _ask(question: str) -> bool:
+    if is_agreed():
+        _say(f"{question} YES=1")
+        return True
+    if not sys.stdin.isatty():
+        return False
+    return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
