@@ -1,0 +1,75 @@
+# `make` alone lists what there is. Variables: PYTHON, TARGET, TEMPLATE, STACK_NAME, MESSAGE, TO,
+# USER_ID, YES and everything in .env.example, on the command line or in the environment.
+
+# Taken as they were typed: neither make nor the shell reads anything into a message.
+override MESSAGE := $(value MESSAGE)
+override TO := $(or $(value TO),all)
+override USER_ID := $(or $(value USER_ID),demo)
+PYTHON ?= python3
+TARGET ?= embedded
+TEMPLATE ?= infra/template.yaml
+STACK_NAME ?= socketstack
+export
+
+.DEFAULT_GOAL := help
+.PHONY: help setup local-up local-down logs token push build fmt lint types test integration-test \
+	bench check aws-deploy aws-destroy clean
+
+help: ## list what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36m%-17s\033[0m %s\n", $$1, $$2}' Makefile
+
+setup: ## make .venv with everything for development
+	@scripts/venv dev
+
+local-up: ## start the engine, build, deploy, and open the page (TARGET=embedded)
+	@scripts/run local-up
+
+local-down: ## stop everything that local-up started
+	@scripts/run local-down
+
+logs: ## follow every step: handshake, decision, route, function, reply
+	@scripts/run logs
+
+token: ## mint a short-lived token (USER_ID=demo)
+	@scripts/run token
+
+push: ## send MESSAGE="text" to clients (TO=all, TO=user:NAME, TO=connection:ID)
+	@scripts/run push
+
+build: ## build functions and layers into .build (TARGET=embedded or aws)
+	@scripts/run build
+
+fmt: ## format the sources
+	@scripts/venv dev
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix-only --quiet .
+
+lint: ## check style, template and formatting
+	@scripts/venv dev
+	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/cfn-lint "$$TEMPLATE"
+
+types: ## check types, strictly
+	@scripts/venv dev
+	@scripts/types
+
+test: ## run every test that this machine can run (ARGS="-k name" for some)
+	@scripts/venv dev
+	@.venv/bin/pytest $(ARGS)
+
+integration-test: ## run the example system against TARGET
+	@scripts/run integration-test
+
+bench: ## measure start, memory and echo rates
+	@scripts/venv dev
+	@.venv/bin/python -m benchmarks
+
+check: lint types test ## everything that a change must pass
+
+aws-deploy: ## deploy to the AWS account of your credentials; asks first (YES=1 agrees)
+	@scripts/run aws-deploy
+
+aws-destroy: ## delete the stack from AWS; asks first (YES=1 agrees)
+	@scripts/run aws-destroy
+
+clean: ## stop what runs and remove everything made here but .venv
+	@test ! -x .venv/bin/socketstack || scripts/run local-down
+	@rm -rf .build .socketstack .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage dist
