@@ -1,0 +1,54 @@
+# A refused token counts as an error of the authorizer function, so that function has no error
+# alarm; what goes wrong there shows as an execution error of the API.
+
+locals {
+  api_dimensions = { ApiId = aws_apigatewayv2_api.this.id, Stage = var.stage }
+
+  alarms = {
+    execution-errors = {
+      description = "API Gateway could not carry out requests, for example an authorizer that fails."
+      namespace   = "AWS/ApiGateway"
+      metric      = "ExecutionError"
+      dimensions  = local.api_dimensions
+      threshold   = 1
+    }
+    client-errors = {
+      description = "Many handshakes or messages are refused; somebody may be trying tokens."
+      namespace   = "AWS/ApiGateway"
+      metric      = "ClientError"
+      dimensions  = local.api_dimensions
+      threshold   = 100
+    }
+    connections-errors = {
+      description = "The function of $connect and $disconnect fails."
+      namespace   = "AWS/Lambda"
+      metric      = "Errors"
+      dimensions  = { FunctionName = aws_lambda_function.this["connections"].function_name }
+      threshold   = 1
+    }
+    messages-errors = {
+      description = "The function that answers messages fails."
+      namespace   = "AWS/Lambda"
+      metric      = "Errors"
+      dimensions  = { FunctionName = aws_lambda_function.this["messages"].function_name }
+      threshold   = 1
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = local.alarms
+
+  alarm_name          = "${var.name}-${each.key}"
+  alarm_description   = each.value.description
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric
+  dimensions          = each.value.dimensions
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 1
+  threshold           = each.value.threshold
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic_arn == "" ? [] : [var.alarm_topic_arn]
+}

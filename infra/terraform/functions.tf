@@ -1,0 +1,140 @@
+# Functions, their layer and their roles: one role per function, with what it does and no more.
+
+locals {
+  functions = {
+    authorizer = {
+      logical_id = "AuthorizerFunction"
+      timeout    = 10
+      layers     = []
+      environment = {
+        TOKEN_SECRET_ARN = aws_secretsmanager_secret.token.arn
+        TOKEN_ISSUER     = var.token_issuer
+        TOKEN_AUDIENCE   = var.token_audience
+        JWKS_URL         = var.jwks_url
+        ALLOWED_ORIGINS  = var.allowed_origins
+      }
+      statements = {
+        token-secret = [{
+          actions   = ["secretsmanager:GetSecretValue"]
+          resources = [aws_secretsmanager_secret.token.arn]
+        }]
+      }
+    }
+    connections = {
+      logical_id  = "ConnectionsFunction"
+      timeout     = 10
+      layers      = [aws_lambda_layer_version.push.arn]
+      environment = { TABLE_NAME = aws_dynamodb_table.connections.name }
+      statements = {
+        connection-table = [{
+          actions   = ["dynamodb:PutItem", "dynamodb:DeleteItem"]
+          resources = [aws_dynamodb_table.connections.arn]
+        }]
+      }
+    }
+    messages = {
+      logical_id = "MessagesFunction"
+      # API Gateway waits 29 seconds for an answer, no longer.
+      timeout = 29
+      layers  = [aws_lambda_layer_version.push.arn]
+      environment = {
+        TABLE_NAME   = aws_dynamodb_table.connections.name
+        CALLBACK_URL = var.callback_url
+      }
+      statements = {
+        connection-table = [
+          {
+            actions   = ["dynamodb:GetItem", "dynamodb:Scan", "dynamodb:DeleteItem"]
+            resources = [aws_dynamodb_table.connections.arn]
+          },
+          {
+            actions   = ["dynamodb:Query"]
+            resources = ["${aws_dynamodb_table.connections.arn}/index/byUser"]
+          },
+        ]
+        push = [{
+          actions   = ["execute-api:ManageConnections"]
+          resources = ["${aws_apigatewayv2_api.this.execution_arn}/${var.stage}/POST/@connections/*"]
+        }]
+      }
+    }
+  }
+
+  policies = merge([
+    for name, function in local.functions : {
+      for policy, statements in merge(function.statements, {
+        logs = [{
+          actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+          resources = ["${aws_cloudwatch_log_group.function[name].arn}:*"]
+        }]
+      }) : "${name}/${policy}" => { function = name, policy = policy, statements = statements }
+    }
+  ]...)
+}
+
+resource "aws_lambda_function" "this" {
+  for_each = local.functions
+
+  function_name    = "${var.name}-${each.key}"
+  filename         = "${var.build_dir}/${each.value.logical_id}.zip"
+  source_code_hash = filebase64sha256("${var.build_dir}/${each.value.logical_id}.zip")
+  handler          = "handler.handler"
+  runtime          = var.python_runtime
+  architectures    = [var.architecture]
+  memory_size      = 256
+  timeout          = each.value.timeout
+  layers           = each.value.layers
+  role             = aws_iam_role.function[each.key].arn
+
+  environment {
+    variables = each.value.environment
+  }
+
+  # The group must be ours before the function's first line would make one that keeps logs for ever.
+  depends_on = [aws_cloudwatch_log_group.function]
+}
+
+resource "aws_lambda_layer_version" "push" {
+  layer_name          = "${var.name}-push"
+  description         = "The connection table, and posting to connections."
+  filename            = "${var.build_dir}/PushLayer.zip"
+  source_code_hash    = filebase64sha256("${var.build_dir}/PushLayer.zip")
+  compatible_runtimes = [var.python_runtime]
+}
+
+resource "aws_iam_role" "function" {
+  for_each = toset(["authorizer", "connections", "messages"])
+
+  name               = "${var.name}-${each.key}"
+  assume_role_policy = data.aws_iam_policy_document.lambda_may_assume.json
+}
+
+data "aws_iam_policy_document" "lambda_may_assume" {
+  statement {
+    actions = ["sts:AssumeRole"]
+    principals {
+      type        = "Service"
+      identifiers = ["lambda.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "function" {
+  for_each = local.policies
+
+  role   = aws_iam_role.function[each.value.function].name
+  name   = each.value.policy
+  policy = data.aws_iam_policy_document.function[each.key].json
+}
+
+data "aws_iam_policy_document" "function" {
+  for_each = local.policies
+
+  dynamic "statement" {
+    for_each = each.value.statements
+    content {
+      actions   = statement.value.actions
+      resources = statement.value.resources
+    }
+  }
+}

@@ -1,0 +1,39 @@
+output "api_id" {
+  description = "Id of the WebSocket API."
+  value       = aws_apigatewayv2_api.this.id
+}
+
+output "stage" {
+  description = "Name of the stage."
+  value       = aws_apigatewayv2_stage.this.name
+}
+
+output "websocket_url" {
+  description = "Where clients connect, with ?token=…"
+  value       = "${aws_apigatewayv2_api.this.api_endpoint}/${aws_apigatewayv2_stage.this.name}"
+}
+
+output "connections_url" {
+  description = "Endpoint of the management API, for post_to_connection."
+  value       = "https://${aws_apigatewayv2_api.this.id}.execute-api.${data.aws_region.current.name}.${data.aws_partition.current.dns_suffix}/${var.stage}"
+}
+
+output "table_name" {
+  description = "The connection table."
+  value       = aws_dynamodb_table.connections.name
+}
+
+output "token_secret_arn" {
+  description = "Where the HS256 key is kept."
+  value       = aws_secretsmanager_secret.token.arn
+}
+
+output "token_issuer" {
+  description = "The claim iss of a good token."
+  value       = var.token_issuer
+}
+
+output "token_audience" {
+  description = "The claim aud of a good token."
+  value       = var.token_audience
+}

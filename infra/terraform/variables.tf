@@ -1,0 +1,98 @@
+variable "name" {
+  description = "Prefix of every resource's name; also the API's name."
+  type        = string
+  default     = "socketstack"
+}
+
+variable "build_dir" {
+  description = "Folder with the zips that `make build` (or `make build TARGET=aws`) makes."
+  type        = string
+  default     = "../../.build/aws"
+}
+
+variable "stage" {
+  description = "Name of the stage, the last part of the WebSocket URL."
+  type        = string
+  default     = "dev"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,128}$", var.stage))
+    error_message = "Letters, digits, hyphen and underscore, at most 128."
+  }
+}
+
+variable "token_issuer" {
+  description = "The claim iss that a token must have."
+  type        = string
+  default     = "socketstack"
+}
+
+variable "token_audience" {
+  description = "The claim aud that a token must have."
+  type        = string
+  default     = "socketstack"
+}
+
+variable "jwks_url" {
+  description = "Address of a JSON Web Key Set; then only RS256 and ES256 tokens are accepted. Empty: HS256 with the key in the secret."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^$|^https://.+|^http://(localhost|127\\.0\\.0\\.1)([:/].*)?$", var.jwks_url))
+    error_message = "Must be empty or an https address."
+  }
+}
+
+variable "allowed_origins" {
+  description = "Origins of pages that may connect, separated by commas. Empty: any."
+  type        = string
+  default     = ""
+}
+
+variable "python_runtime" {
+  description = "Runtime of the functions; the build must match it."
+  type        = string
+  default     = "python3.13"
+}
+
+variable "architecture" {
+  description = "Processor of the functions; the build must match it."
+  type        = string
+  default     = "arm64"
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "arm64 or x86_64."
+  }
+}
+
+variable "callback_url" {
+  description = "Address of the management API where it is not https://{domainName}/{stage}. Empty: taken from each connection."
+  type        = string
+  default     = ""
+}
+
+variable "log_retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+  default     = 14
+}
+
+variable "access_logs" {
+  description = "Log every request at the API, without query strings. Needs the account's CloudWatch Logs role for API Gateway."
+  type        = bool
+  default     = false
+}
+
+variable "point_in_time_recovery" {
+  description = "Continuous backups of the connection table."
+  type        = bool
+  default     = false
+}
+
+variable "alarm_topic_arn" {
+  description = "SNS topic that alarms are sent to. Empty: alarms only show in the console."
+  type        = string
+  default     = ""
+}
