@@ -1,0 +1,1 @@
+"""Measurements of the engine: figures and ratios, never pass or fail."""
