@@ -122,7 +122,10 @@ def _push(parsed: argparse.Namespace, settings: Settings) -> int:
     target, data = parse_target(parsed.to), encode(parsed.message)
     counts = _backend(settings).push(target, data)
     _say(", ".join(f"{name} {count}" for name, count in asdict(counts).items()))
-    return 0 if counts.sent else 1
+    if counts.sent:
+        return 0
+    _say(f"Nobody received it: there is no open connection for {parsed.to}.", error=True)
+    return 1
 
 
 def _backend(settings: Settings) -> Backend:
