@@ -82,7 +82,7 @@ def measure_system(runs: int, seconds: float) -> list[Row]:
         pid = _wait_healthy(int(environ["SOCKETSTACK_PORT"]))["pid"]
         resident = _resident_mb(int(str(pid)))
         return [
-            _row("local-up to first echo (+1 s warm-up), s", [to_first_echo], "{:.2f}"),
+            _row("local-up to first echo, s", [to_first_echo], "{:.2f}"),
             _row("engine: resident 10 s after one echo, MB", [resident], "{:.0f}"),
             *_compare_echo(lambda: _socket_url(environ), runs, seconds),
         ]
@@ -141,7 +141,7 @@ def _socket_url(environ: dict[str, str]) -> str:
     )
     with urllib.request.urlopen(request) as response:
         token = json.load(response)["token"]
-    return f"{config['webSocketUrl']}?token={token}"
+    return f"{config['websocketUrl']}?token={token}"
 
 
 def _run(*arguments: str, environ: dict[str, str]) -> None:
