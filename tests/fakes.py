@@ -72,12 +72,15 @@ class FakeRunner:
     def __init__(self, answers: dict[str, Answer] | None = None) -> None:
         self.answers: dict[str, Answer] = dict(answers or {})
         self.calls: list[tuple[str, bytes]] = []
+        self.deadlines_ms: list[int | None] = []
+        """How long the caller of each of ``calls`` would wait."""
 
     async def invoke(
         self, function: str, payload: bytes, *, deadline_ms: int | None = None
     ) -> InvokeResult:
         """Answer by the function's name, which may be the last part of an ARN."""
         self.calls.append((function, payload))
+        self.deadlines_ms.append(deadline_ms)
         name = function.rsplit(":function:", maxsplit=1)[-1]
         if name not in self.answers:
             message = f"Function not found: {function}"
