@@ -1,0 +1,78 @@
+"""Invocations that nobody waits for: of type Event, and what SNS, S3, streams and schedules send.
+
+A failed event runs up to two more times, as on AWS, but one and two seconds later instead of one
+and two minutes: nobody watching a terminal waits that long. There are no destinations and no dead
+letter queues of functions: an event that is given up is a line in the log.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from typing import Final
+
+from socketstack.clock import Clock
+from socketstack.errors import FunctionNotFound, RunnerError
+from socketstack.runner.base import Runner
+
+EVENTS_MAX: Final = 1000
+EVENT_RETRY_SECONDS: Final = (1.0, 2.0)
+
+_logger = logging.getLogger(__name__)
+
+
+class EventQueue:
+    """Invocations in the background; their owner calls ``stop``."""
+
+    def __init__(self, runner: Runner, clock: Clock) -> None:
+        self._runner = runner
+        self._clock = clock
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._lines: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def put(self, function: str, payload: bytes, *, line: str = "") -> bool:
+        """Run a function soon; false when a thousand events wait already.
+
+        Events with the same ``line`` run one after another, in the order they were put.
+        """
+        if len(self._tasks) >= EVENTS_MAX:
+            _logger.warning("An event for %s is lost: %d events wait.", function, EVENTS_MAX)
+            return False
+        task = asyncio.get_running_loop().create_task(self._run(function, payload, line))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    async def idle(self) -> None:
+        """Wait until no event waits or runs."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def stop(self) -> None:
+        """Give up what waits or runs, and wait for the end of it."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _run(self, function: str, payload: bytes, line: str) -> None:
+        if not line:
+            await self._attempt(function, payload)
+            return
+        async with self._lines[line]:
+            await self._attempt(function, payload)
+
+    async def _attempt(self, function: str, payload: bytes) -> None:
+        problem = ""
+        for wait_seconds in (0.0, *EVENT_RETRY_SECONDS):
+            await self._clock.sleep(wait_seconds)
+            try:
+                result = await self._runner.invoke(function, payload)
+            except FunctionNotFound as missing:
+                problem = str(missing)
+                break
+            except RunnerError as failure:
+                problem = str(failure)
+            else:
+                if result.failure is None:
+                    return
+                problem = str(result.failure)
+        _logger.warning("An event for %s is given up: %s", function, problem)

@@ -1,0 +1,78 @@
+import asyncio
+
+import pytest
+from fakes import FakeClock, FakeRunner
+
+from socketstack.core.model import InvokeResult
+from socketstack.errors import FunctionNotFound, FunctionUnavailable
+from socketstack.services.event_queue import EVENTS_MAX, EventQueue
+
+DONE = InvokeResult(payload=b"null")
+
+
+async def test_events_of_one_line_run_in_order() -> None:
+    """Events of a line wait for each other; others do not wait for them."""
+    gate, first_done = asyncio.Event(), asyncio.Event()
+    order: list[bytes] = []
+
+    async def slow_first(payload: bytes) -> InvokeResult:
+        if payload == b"1":
+            await gate.wait()
+        order.append(payload)
+        first_done.set()
+        return DONE
+
+    events = EventQueue(FakeRunner({"f": slow_first}), FakeClock())
+    events.put("f", b"1", line="stream")
+    events.put("f", b"2", line="stream")
+    events.put("f", b"3")
+
+    await first_done.wait()
+    gate.set()
+    await events.idle()
+
+    assert order == [b"3", b"1", b"2"]
+
+
+async def test_events_above_the_limit_are_refused(caplog: pytest.LogCaptureFixture) -> None:
+    """The queue is bounded: one event too many is refused and said so."""
+
+    async def forever(_payload: bytes) -> InvokeResult:
+        await asyncio.Event().wait()
+        return DONE
+
+    runner = FakeRunner({"f": forever})
+    events = EventQueue(runner, FakeClock())
+
+    taken = [events.put("f", b"{}") for _ in range(EVENTS_MAX + 1)]
+    await events.stop()
+
+    assert taken.count(True) == EVENTS_MAX
+    assert taken[-1] is False
+    assert any("lost" in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("failure", "attempts"),
+    [(FunctionNotFound("gone"), 1), (FunctionUnavailable("busy"), 3)],
+)
+async def test_runner_errors_are_tried_again_unless_the_function_is_gone(
+    failure: Exception, attempts: int
+) -> None:
+    """A function that does not exist is not tried again; one that cannot start is."""
+    clock = FakeClock()
+
+    def fail(_payload: bytes) -> InvokeResult:
+        raise failure
+
+    runner = FakeRunner({"f": fail})
+    events = EventQueue(runner, clock)
+    events.put("f", b"{}")
+
+    idle = asyncio.create_task(events.idle())
+    while not idle.done():
+        clock.advance(1)
+        await asyncio.sleep(0)
+
+    await idle
+    assert len(runner.calls) == attempts
