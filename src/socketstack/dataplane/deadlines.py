@@ -9,12 +9,16 @@ Rules: 6.07 to 6.11.
 import asyncio
 import heapq
 from collections.abc import Callable
+from typing import Final
 
 from socketstack.clock import Clock
 from socketstack.core.lifecycle import Event, next_deadline
 from socketstack.store import Store
 
 End = Callable[[str, Event], None]
+
+_SPARE_ENTRIES: Final = 1024
+"""Entries of closed connections that may stay; above, they are dropped in one go."""
 
 
 class Deadlines:
@@ -30,6 +34,8 @@ class Deadlines:
 
     def watch(self, connection_id: str) -> None:
         """Watch a registered connection from now on."""
+        if len(self._heap) > 2 * self._store.connection_count() + _SPARE_ENTRIES:
+            self._forget_closed()
         self._push(connection_id)
         self._added.set()
         if self._task is None:
@@ -69,6 +75,11 @@ class Deadlines:
                 self._end(connection_id, deadline.event)
             else:
                 heapq.heappush(self._heap, (deadline.at_ms, connection_id))
+
+    def _forget_closed(self) -> None:
+        """Drop entries whose connections are closed: many short lives would pile them up."""
+        self._heap = [entry for entry in self._heap if self._store.connection(entry[1])]
+        heapq.heapify(self._heap)
 
     def _push(self, connection_id: str) -> None:
         entry = self._store.connection(connection_id)

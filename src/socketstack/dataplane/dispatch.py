@@ -4,7 +4,7 @@ Rules: areas 5A to 5D of the rule table, 10.17.
 """
 
 import json
-from typing import assert_never
+from typing import Final, assert_never
 
 from socketstack.clock import Clock
 from socketstack.core import addressing, events, replies
@@ -14,6 +14,8 @@ from socketstack.dataplane.integrations import Integrations, Outcome, TimedOut, 
 from socketstack.ids import Ids
 from socketstack.store import Store
 from socketstack.trace import Step, Trace
+
+_REASON_MAX_CHARACTERS: Final = 400
 
 
 class Dispatch:
@@ -69,11 +71,11 @@ class Dispatch:
             connection,
             message.request_id,
             Step.MESSAGE,
-            f"{_size(message.text)} for {taker}: {selection.reason}",
+            f"{_size(message.text)} for {taker}: {_short(selection.reason)}",
         )
         if selection.route is None:
             return replies.ErrorFrame(
-                message=replies.FrameMessage.FORBIDDEN, reason=f"{selection.reason} [5.05]"
+                message=replies.FrameMessage.FORBIDDEN, reason=f"{_short(selection.reason)} [5.05]"
             )
         return await self._call(stage, selection.route, connection, message)
 
@@ -156,6 +158,14 @@ class Dispatch:
             connection_id=connection.connection_id,
             request_id=request_id,
         )
+
+
+def _short(reason: str) -> str:
+    """A reason that may quote the client, as one line can show it; its advice stands at the end."""
+    if len(reason) <= _REASON_MAX_CHARACTERS:
+        return reason
+    half = _REASON_MAX_CHARACTERS // 2
+    return f"{reason[:half]} … {reason[-half:]}"
 
 
 def _size(text: str) -> str:

@@ -7,6 +7,7 @@ Rules: 2.06, 2.21 to 2.25, 2.29, 7.10 to 7.18.
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, cast
 
@@ -96,11 +97,14 @@ class DataPlane:
     ) -> web.StreamResponse:
         if request.transport is None or request.transport.is_closing() or self._is_stopping:
             return _refusal(HTTPStatus.SERVICE_UNAVAILABLE)  # nobody is there to read it
+        connection = admitted.connection
+        if self._store.deployed_stage(connection.api_id, connection.stage_name) is None:
+            self._tell_removed(connection)
+            return _refusal(HTTPStatus.FORBIDDEN)
         if admitted.subprotocol is not None:
             # As the function returned it, asked for or not (2.23, 2.24).
             socket.headers["Sec-WebSocket-Protocol"] = admitted.subprotocol
         await socket.prepare(request)
-        connection = admitted.connection
         handler = cast("GuardedHandler", request.protocol)
         session = Session(
             connection=connection,
@@ -114,6 +118,17 @@ class DataPlane:
         )
         await self._serve(connection, session)
         return socket
+
+    def _tell_removed(self, connection: Connection) -> None:
+        self._trace.emit(
+            Step.REFUSED,
+            "403: the stage was removed, or lost its deployment, while the handshake was pending. "
+            "Deploy it and connect again. [2.17, 2.18]",
+            api_id=connection.api_id,
+            stage_name=connection.stage_name,
+            connection_id=connection.connection_id,
+            status=int(HTTPStatus.FORBIDDEN),
+        )
 
     async def _serve(self, connection: Connection, session: Session) -> None:
         self._store.add_connection(connection, session)
@@ -235,10 +250,16 @@ def _upgrade(request: web.BaseRequest) -> Upgrade:
         path=request.path,
         raw_target=request.raw_path,
         query=tuple(request.query.items()),
-        headers=tuple(request.headers.items()),
+        headers=tuple(_as_sent(request)),
         source_ip=request.remote or "",
         is_websocket=asks,
     )
+
+
+def _as_sent(request: web.BaseRequest) -> Iterator[tuple[str, str]]:
+    """Headers in the client's own spelling: aiohttp's mapping rewrites names it knows (2.33)."""
+    for name, value in request.raw_headers:
+        yield name.decode("latin-1"), value.decode("utf-8", "replace")
 
 
 def _refusal(status: int, request_id: str = "") -> web.Response:
