@@ -35,7 +35,7 @@ class Peer(Protocol):
         ...
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the socket and return when the session has ended."""
+        """Close the socket; what then runs for it is not waited for."""
         ...
 
     def describe(self) -> str:

@@ -35,6 +35,10 @@ from socketstack.ids import Ids
 from socketstack.store import Store
 from socketstack.trace import Step, Trace, redact
 
+_SECRET_HEADERS: Final = frozenset(
+    {"authorization", "cookie", "x-api-key", "sec-websocket-protocol"}
+)
+_SECRET_MIN_CHARACTERS: Final = 8
 _FORBIDDEN: Final = HTTPStatus.FORBIDDEN
 _FAILED: Final = HTTPStatus.INTERNAL_SERVER_ERROR
 
@@ -104,17 +108,22 @@ class Connect:
         self._tell(handshake, Step.HANDSHAKE, f"{upgrade.path} from {upgrade.source_ip}")
         outcome = await self._decide(handshake)
         if isinstance(outcome, Refused):
-            outcome = replace(outcome, request_id=handshake.request_id)
+            outcome = replace(
+                outcome,
+                request_id=handshake.request_id,
+                reason=_without_secrets(outcome.reason, upgrade),
+            )
             self._tell_refused(
                 outcome, connection.api_id, connection.stage_name, connection.connection_id
             )
         return outcome
 
     def _locate(self, upgrade: Upgrade) -> _Handshake | Refused:
-        if len(upgrade.raw_target) > URL_MAX_CHARACTERS:
+        characters = len(f"wss://{upgrade.host}{upgrade.raw_target}")
+        if characters > URL_MAX_CHARACTERS:
             return Refused(
                 status=HTTPStatus.REQUEST_URI_TOO_LONG,
-                reason=f"The URL has {len(upgrade.raw_target)} characters; "
+                reason=f"The URL has {characters} characters; "
                 f"{URL_MAX_CHARACTERS} is the limit. Use a shorter token. [2.04]",
             )
         location = addressing.locate_upgrade(upgrade.host, upgrade.path)
@@ -169,12 +178,9 @@ class Connect:
         if route is None:
             # 2.05: a stage without $connect lets everybody in, as on AWS.
             return Admitted(connection=handshake.connection, subprotocol=None)
-        if route.api_key_required:
-            return Refused(
-                status=_FORBIDDEN,
-                reason="The route needs an API key, and the local engine cannot check keys "
-                "yet. [4.09]",
-            )
+        refused = self._gate(handshake, route)
+        if refused is not None:
+            return refused
         match route.authorization_type:
             case AuthorizationType.NONE:
                 return await self._call_connect(handshake, route, None)
@@ -188,6 +194,16 @@ class Connect:
                 return await self._authorize(handshake, route)
             case _:
                 assert_never(route.authorization_type)
+
+    def _gate(self, handshake: _Handshake, route: Route) -> Refused | None:
+        """What refuses before any function is called, whoever asks."""
+        if route.api_key_required:
+            return Refused(
+                status=_FORBIDDEN,
+                reason="The route needs an API key, and the local engine cannot check keys "
+                "yet. [4.09]",
+            )
+        return self._missing_parameters(handshake, route)
 
     async def _authorize(self, handshake: _Handshake, route: Route) -> Admitted | Refused:
         chosen = route.authorizer
@@ -213,6 +229,20 @@ class Connect:
             return Refused(status=decision.status, reason=decision.reason)
         admitted = replace(handshake.connection, authorizer=decision.context)
         return await self._call_connect(replace(handshake, connection=admitted), route, latency_ms)
+
+    def _missing_parameters(self, handshake: _Handshake, route: Route) -> Refused | None:
+        """Required request parameters; their keys have the form of identity sources. Rule 5.63."""
+        try:
+            required = [identity.parse_source(key) for key in route.required_request_parameters]
+        except ExpressionError as error:
+            return Refused(status=_FAILED, reason=str(error))
+        found = identity.resolve(required, handshake.upgrade, {}, {})
+        if not found.missing:
+            return None
+        return Refused(
+            status=HTTPStatus.BAD_REQUEST,
+            reason=f"Required request parameter missing: {', '.join(found.missing)}. [5.63]",
+        )
 
     def _missing_sources(
         self, handshake: _Handshake, chosen: Authorizer, event: events.AuthorizerEvent
@@ -258,7 +288,8 @@ class Connect:
             timeout_ms=AUTHORIZER_TIMEOUT_MS,
         )
         latency_ms = round((self._clock.monotonic_seconds() - began) * 1000)
-        self._tell(handshake, Step.AUTHORIZER, f"{chosen.name} answered after {latency_ms} ms")
+        if not isinstance(outcome, Unreachable):
+            self._tell(handshake, Step.AUTHORIZER, f"{chosen.name} took {latency_ms} ms")
         match outcome:
             case InvokeResult():
                 return authorizer.decide(outcome, handshake.source_arn), latency_ms
@@ -310,7 +341,7 @@ class Connect:
     def _tell(self, handshake: _Handshake, step: Step, summary: str) -> None:
         self._trace.emit(
             step,
-            summary,
+            _without_secrets(summary, handshake.upgrade),
             api_id=handshake.connection.api_id,
             stage_name=handshake.connection.stage_name,
             connection_id=handshake.connection.connection_id,
@@ -329,3 +360,16 @@ class Connect:
             request_id=refused.request_id,
             status=int(refused.status),
         )
+
+
+def _without_secrets(text: str, upgrade: Upgrade) -> str:
+    """Text that may quote what a function said, without the credentials of the handshake.
+
+    Every longer query value and the headers that carry credentials count as such.
+    """
+    values = [value for _name, value in upgrade.query]
+    values += [value for name, value in upgrade.headers if name.lower() in _SECRET_HEADERS]
+    for value in sorted(values, key=len, reverse=True):
+        if len(value) >= _SECRET_MIN_CHARACTERS:
+            text = text.replace(value, redact(value))
+    return text

@@ -17,6 +17,7 @@ from socketstack.store import Store
 
 End = Callable[[str, Event], None]
 
+_SLEEP_MAX_SECONDS: Final = 30.0
 _SPARE_ENTRIES: Final = 1024
 """Entries of closed connections that may stay; above, they are dropped in one go."""
 
@@ -53,11 +54,11 @@ class Deadlines:
             if not self._heap:
                 await self._added.wait()
                 continue
-            # A new connection's deadline is never earlier than the earliest of the others, so
-            # this sleep needs no waking.
+            # A new connection may be due before the others (wall time can be set back): no
+            # sleep is long, so that none is noticed late.
             wait_ms = self._heap[0][0] - self._clock.now_ms()
             if wait_ms > 0:
-                await self._clock.sleep(wait_ms / 1000)
+                await self._clock.sleep(min(wait_ms / 1000, _SLEEP_MAX_SECONDS))
             self._look()
 
     def _look(self) -> None:

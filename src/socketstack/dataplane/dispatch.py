@@ -30,18 +30,21 @@ class Dispatch:
         self._ids = ids
         self._trace = trace
 
-    async def handle(self, connection: Connection, text: str) -> str | None:
-        """Answer one message; returns the frame for the client, None for silence.
-
-        The route is chosen from what is deployed now, not from what was at the handshake
-        (10.17).
-        """
-        message = Message(
+    def received(self, text: str) -> Message:
+        """A message as it came, with ids of its own (5.25)."""
+        return Message(
             text=text,
             message_id=self._ids.socket_id(),
             request_id=self._ids.socket_id(),
             received_at_ms=self._clock.now_ms(),
         )
+
+    async def handle(self, connection: Connection, message: Message) -> str | None:
+        """Answer one message; returns the frame for the client, None for silence.
+
+        The route is chosen from what is deployed now, not from what was at the handshake
+        (10.17).
+        """
         reply = await self._answer(connection, message)
         match reply:
             case replies.Send():
@@ -77,6 +80,12 @@ class Dispatch:
             return replies.ErrorFrame(
                 message=replies.FrameMessage.FORBIDDEN, reason=f"{_short(selection.reason)} [5.05]"
             )
+        if selection.route.model_selection_expression is not None:
+            return replies.ErrorFrame(
+                message=replies.FrameMessage.INTERNAL_SERVER_ERROR,
+                reason=f"The route {selection.route.route_key} validates messages by models, which "
+                "the local engine cannot do yet, so nothing passes. [5.71]",
+            )
         return await self._call(stage, selection.route, connection, message)
 
     async def _call(
@@ -87,10 +96,10 @@ class Dispatch:
         )
         began = self._clock.monotonic_seconds()
         outcome = await self._invoke(stage, route, connection, event)
-        took_ms = (self._clock.monotonic_seconds() - began) * 1000
-        self._tell(
-            connection, message.request_id, Step.INVOKED, f"{route.route_key} took {took_ms:.1f} ms"
-        )
+        if not isinstance(outcome, Unreachable):
+            took_ms = (self._clock.monotonic_seconds() - began) * 1000
+            summary = f"{route.route_key} took {took_ms:.1f} ms"
+            self._tell(connection, message.request_id, Step.INVOKED, summary)
         match outcome:
             case InvokeResult():
                 return replies.for_route(route, outcome)

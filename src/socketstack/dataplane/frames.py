@@ -1,197 +1,127 @@
-"""Frames of a socket: limits on what comes in, the form of what goes out.
+"""What a client sends, from aiohttp's connection to the messages that a session reads.
 
-aiohttp's reader limits whole messages and not frames, so a guard stands before it. It reads frame
-headers only, counts, and leaves everything else to the reader; a frame or message over the limit
-never reaches the reader, and what follows is skipped up to the client's close frame, so that the
-close code arrives before the connection ends.
+Sessions read aiohttp's frame reader directly and not through ``WebSocketResponse.receive``: that
+one answers a protocol error by closing the transport at once, and a client that is still sending
+then gets a reset in place of the close code. The reader's queue keeps the order: what came before
+an offence is read first, then the offence as ``WebSocketError``.
 
-Rules: 6.01 to 6.04, 7.25.
+``GuardedHandler.set_parser`` and ``aiohttp._websocket`` are inside aiohttp; tests with real
+sockets hold both against the installed version.
 """
 
 import asyncio
-import struct
-from collections.abc import Callable
-from typing import Any, Final, Protocol
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import EofStream, web
+from aiohttp._websocket.reader import WebSocketDataQueue
+from aiohttp.http import HttpProcessingError, WebSocketError, WebSocketReader
 from aiohttp.web_protocol import RequestHandler
 
-from socketstack.core.limits import FRAME_MAX_BYTES, MESSAGE_MAX_BYTES
+from socketstack.core.limits import MESSAGE_MAX_BYTES
+from socketstack.dataplane.guard import FrameGuard
 
-_FIN: Final = 0x80
-_OPCODE: Final = 0x0F
-_MASKED: Final = 0x80
-_LENGTH: Final = 0x7F
-_CONTINUATION: Final = 0x0
-_TEXT: Final = 0x1
-_CLOSE: Final = 0x8
-_LENGTH_16: Final = 126
-_LENGTH_64: Final = 127
-_MASK_BYTES: Final = 4
-_MAX_16: Final = 0xFFFF
-_SHORTEST: Final = 2 + _MASK_BYTES
+_QUEUED_BYTES: Final = 64 * 1024
+"""Beyond twice this, unread messages stop the reading of the socket."""
 
 
-def data_frames(data: bytes) -> bytes:
-    """One text message as it travels: frames of at most 32 KB. Rule 7.25."""
-    if len(data) <= FRAME_MAX_BYTES:
-        return _header(_FIN | _TEXT, len(data)) + data
-    parts = [data[at : at + FRAME_MAX_BYTES] for at in range(0, len(data), FRAME_MAX_BYTES)]
-    frames = []
-    for number, part in enumerate(parts):
-        opcode = _CONTINUATION if number else _TEXT
-        final = _FIN if number == len(parts) - 1 else 0
-        frames.append(_header(final | opcode, len(part)) + part)
-    return b"".join(frames)
+class Inbox:
+    """A client's messages, in order; aiohttp's connection feeds it."""
 
+    __slots__ = ("_guard", "_is_lost", "_queue", "_reader", "_waiter", "read")
 
-def close_frame(code: int, reason: str) -> bytes:
-    """A close frame; 1005 and 1006 never travel, so they become an empty one."""
-    if code in {1005, 1006}:
-        return _header(_FIN | _CLOSE, 0)
-    payload = struct.pack("!H", code) + reason.encode()[:123]
-    return _header(_FIN | _CLOSE, len(payload)) + payload
+    read: Callable[[], Awaitable[Any]]
+    """The next message, whole and within the limits: TEXT with ``str``, BINARY, PING or PONG with
+    bytes, CLOSE with code (0: none) and reason. Raises ``EofStream`` when the connection is lost
+    and ``WebSocketError`` with the close code after an offence; ``gone`` is all that follows."""
 
-
-def _header(first: int, length: int) -> bytes:
-    if length < _LENGTH_16:
-        return struct.pack("!BB", first, length)
-    if length <= _MAX_16:
-        return struct.pack("!BBH", first, _LENGTH_16, length)
-    return struct.pack("!BBQ", first, _LENGTH_64, length)
-
-
-class Parser(Protocol):
-    """What aiohttp's protocol feeds with bytes."""
-
-    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        """Take bytes; whether this was the end, and what is left over."""
-        ...
-
-    def feed_eof(self) -> None:
-        """The client sends nothing more."""
-        ...
-
-
-class FrameGuard:
-    """Stands before a frame parser and lets through what is within the limits."""
-
-    def __init__(self, parser: Parser) -> None:
-        self._parser = parser
-        self._head = bytearray()
-        """The beginning of a frame whose header is not complete yet."""
-        self._skipped = 0
-        """Bytes of the present frame that are still to come."""
-        self._message_bytes = 0
-        self._is_dropping = False
-        """Whether the present frame is kept from the parser."""
-        self.is_exceeded = False
-        self.on_exceeded: Callable[[], None] = lambda: None
-        """Called once, when a limit is passed."""
-
-    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        """Pass on frames within the limits."""
-        if self._skipped == 0 and not self._head and self._is_plain(data):
-            return self._parser.feed_data(data)
-        kept = bytearray()
-        position = 0
-        while position < len(data):
-            if self._skipped:
-                took = min(self._skipped, len(data) - position)
-                if not self._is_dropping:
-                    kept += data[position : position + took]
-                self._skipped -= took
-                position += took
-            else:
-                position = self._read_header(data, position, kept)
-        return self._parser.feed_data(bytes(kept)) if kept else (False, b"")
-
-    def feed_eof(self) -> None:
-        """The client sends nothing more."""
-        self._parser.feed_eof()
-
-    def _is_plain(self, data: bytes) -> bool:
-        """Whether the data are exactly one final text frame within the limit: the usual case."""
-        if (
-            self.is_exceeded
-            or self._message_bytes
-            or data[0] != _FIN | _TEXT
-            or len(data) < _SHORTEST
-        ):
-            return False
-        short = data[1] - _MASKED
-        if 0 <= short < _LENGTH_16:
-            return len(data) == _SHORTEST + short
-        length = data[2] << 8 | data[3]
-        return (
-            short == _LENGTH_16
-            and length <= FRAME_MAX_BYTES
-            and len(data) == _SHORTEST + 2 + length
+    def __init__(self, protocol: RequestHandler, loop: asyncio.AbstractEventLoop) -> None:
+        self._queue = WebSocketDataQueue(protocol, _QUEUED_BYTES, loop=loop)
+        # Its limit is exclusive, and no more than a second line behind the guard's.
+        self._reader = WebSocketReader(
+            self._queue, MESSAGE_MAX_BYTES + 1, compress=False, decode_text=True
         )
+        self._guard = FrameGuard()
+        self._is_lost = False
+        self._waiter: asyncio.Future[None] | None = None
+        self.read = self._queue.read
 
-    def _read_header(self, data: bytes, position: int, kept: bytearray) -> int:
-        """Add bytes to the header until it is whole; returns the position behind them."""
-        while position < len(data):
-            self._head.append(data[position])
-            position += 1
-            if len(self._head) == _header_bytes(self._head):
-                self._begin_frame(kept)
-                break
-        return position
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        """Take bytes. Never ends the connection by itself: that is the session's."""
+        guard = self._guard
+        if guard.is_plain(data):
+            guard.is_over = self._reader.feed_data(data)[0]
+            return False, b""
+        was_over = guard.is_over
+        passed = guard.passed(data)
+        has_failed = bool(passed) and self._reader.feed_data(passed)[0]
+        if has_failed:  # the reader has told the queue
+            guard.is_over = True
+        elif guard.offence is not None and not was_over:
+            self._queue.set_exception(WebSocketError(guard.offence, "not allowed"))
+        self._wake()
+        return False, b""
 
-    def _begin_frame(self, kept: bytearray) -> None:
-        head = bytes(self._head)
-        self._head.clear()
-        length = _payload_bytes(head)
-        self._count(head[0], length)
-        self._is_dropping = self.is_exceeded and head[0] & _OPCODE != _CLOSE
-        if not self._is_dropping:
-            kept += head
-        self._skipped = length
+    def feed_eof(self) -> None:
+        """The connection is lost."""
+        self._is_lost = True
+        if not self._guard.is_over:  # else the queue would forget the offence
+            self._reader.feed_eof()
+        self._wake()
 
-    def _count(self, first: int, length: int) -> None:
-        if first & _OPCODE >= _CLOSE or self.is_exceeded:
-            return  # a control frame, or it is over already
-        self._message_bytes += length
-        if length > FRAME_MAX_BYTES or self._message_bytes > MESSAGE_MAX_BYTES:
-            self.is_exceeded = True
-            self.on_exceeded()
-        if first & _FIN:
-            self._message_bytes = 0
+    def interrupt(self) -> None:
+        """Wake the reader with ``EofStream``: the session has ended."""
+        self._guard.is_over = True
+        self._queue.set_exception(EofStream())
+        self._wake()
 
+    async def gone(self) -> None:
+        """Skip everything up to the client's close frame or the end of the connection."""
+        self._guard.is_over = True
+        if not self._is_gone:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
 
-def _header_bytes(head: bytearray) -> int:
-    """How long a frame's header is; 2 until its second byte is there."""
-    if len(head) < 2:  # noqa: PLR2004 - the two bytes that every frame has
-        return 2
-    mask = _MASK_BYTES if head[1] & _MASKED else 0
-    length = head[1] & _LENGTH
-    return 2 + mask + {_LENGTH_16: 2, _LENGTH_64: 8}.get(length, 0)
+    @property
+    def _is_gone(self) -> bool:
+        return self._is_lost or self._guard.has_closed
 
-
-def _payload_bytes(head: bytes) -> int:
-    length = head[1] & _LENGTH
-    if length == _LENGTH_16:
-        return int.from_bytes(head[2:4], "big")
-    if length == _LENGTH_64:
-        return int.from_bytes(head[2:10], "big")
-    return length
+    def _wake(self) -> None:
+        if self._waiter is not None and self._is_gone and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 class GuardedHandler(RequestHandler):
-    """aiohttp's connection, with the guard before every frame parser."""
+    """aiohttp's connection, with our inbox where a socket opens."""
 
-    __slots__ = ("guard",)
+    __slots__ = ("inbox",)
 
-    guard: FrameGuard
+    inbox: Inbox
 
     def set_parser(self, parser: Any, data_received_cb: Callable[[], None] | None = None) -> None:
-        """Take the frame parser when a socket opens; bytes that are there already are fed now."""
-        self.guard = FrameGuard(parser)
-        super().set_parser(self.guard, data_received_cb)  # type: ignore[arg-type]
+        """Feed the inbox from now on, first with bytes that are there already."""
+        del parser  # belongs to the response, which nobody reads
+        self.inbox = Inbox(self, self._loop)
+        super().set_parser(self.inbox, data_received_cb)  # type: ignore[arg-type]
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = HTTPStatus.INTERNAL_SERVER_ERROR,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer a request that cannot be read, or whose handler failed."""
+        if isinstance(exc, HttpProcessingError):
+            # Its text quotes the request, so perhaps a token: neither logged nor sent.
+            answer = web.json_response({"message": HTTPStatus(status).phrase}, status=status)
+            answer.force_close()
+            return answer
+        return super().handle_error(request, status, exc, message)
 
 
 def guarded(server: web.Server, **options: Any) -> Callable[[], GuardedHandler]:
-    """Makes a server's connections with the guard; ``options`` are aiohttp's own."""
+    """Makes a server's connections; ``options`` are aiohttp's own."""
     loop = asyncio.get_running_loop()
     return lambda: GuardedHandler(server, loop=loop, **options)

@@ -36,8 +36,18 @@ class Management:
         if len(data) > POSTED_MAX_BYTES:
             message = f"Message too long: {len(data)} bytes, {POSTED_MAX_BYTES} is the limit"
             raise PayloadTooLarge(message)
-        await entry.peer.send(data)
+        await entry.peer.send(self._as_text(entry, data))
         self._tell(entry, f"{len(data)} bytes posted")
+
+    def _as_text(self, entry: OpenConnection, data: bytes) -> bytes:
+        """What is no UTF-8 would break the client's socket: replaced, and said (7.24 is open)."""
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            summary = "What was posted is no UTF-8; the bytes in question are replaced. [7.24]"
+            self._tell(entry, summary, Step.WARNING)
+            return data.decode("utf-8", "replace").encode()
+        return data
 
     def get(self, target: ManagementTarget) -> dict[str, Json]:
         """What is known of a connection, as JSON members. Rules 7.19, 7.20."""
@@ -78,10 +88,10 @@ class Management:
         if target.stage is None or self._store.deployed_stage(target.api_id, target.stage) is None:
             raise Forbidden("Forbidden")  # 7.11
 
-    def _tell(self, entry: OpenConnection, summary: str) -> None:
+    def _tell(self, entry: OpenConnection, summary: str, step: Step = Step.PUSH) -> None:
         connection = entry.connection
         self._trace.emit(
-            Step.PUSH,
+            step,
             summary,
             api_id=connection.api_id,
             stage_name=connection.stage_name,

@@ -1,13 +1,13 @@
 """The life of one open connection: reading, answering, closing, ``$disconnect``.
 
 A session ends once, by the first cause. When it is ours to close, the close frame goes out at
-once and the socket stays open until the client's own close frame or for a second, so that the
-code arrives even where the client is still sending.
+once and what the client still sends is skipped until its own close frame, or for a second, so
+that the code arrives even where the client is in the middle of a message.
 
 Messages of one connection may overlap (5.19); ``MESSAGES_AT_ONCE`` bounds that, and beyond it
 the socket is not read, so a client that floods waits and no one else does.
 
-Rules: 5.19, 6.01 to 6.12, 7.17, 7.25 to 7.28, area 8.
+Rules: 5.19, 6.01 to 6.13, 7.17, 7.25 to 7.28, area 8.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ import contextlib
 import logging
 from typing import Final
 
-from aiohttp import WSMessage, WSMsgType, web
-from aiohttp.http_websocket import WebSocketError
+from aiohttp import EofStream, WSMessage, WSMsgType
+from aiohttp.http import WebSocketError
 
 from socketstack.clock import Clock
 from socketstack.core.lifecycle import (
@@ -29,8 +29,10 @@ from socketstack.core.lifecycle import (
     runs_disconnect,
 )
 from socketstack.core.model import Connection
+from socketstack.core.replies import FrameMessage, error_frame
 from socketstack.dataplane.dispatch import Dispatch
-from socketstack.dataplane.frames import FrameGuard, close_frame, data_frames
+from socketstack.dataplane.frames import Inbox
+from socketstack.dataplane.outgoing import close_frame, data_frames, pong_frame
 from socketstack.errors import Gone, LimitExceeded
 from socketstack.store import Store
 from socketstack.trace import Step, Trace
@@ -39,8 +41,9 @@ MESSAGES_AT_ONCE: Final = 64
 BUFFERED_MAX_BYTES: Final = 1024 * 1024
 """What may wait for a client that does not read; then posters get 429 (7.17)."""
 _LINGER_SECONDS: Final = 1.0
-_ERRORS: Final = {1002: Event.PROTOCOL_ERROR, 1007: Event.INVALID_TEXT, 1009: Event.TOO_BIG}
-_OVER: Final = frozenset({WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR})
+_CODES_THAT_TRAVEL: Final = (range(1000, 1004), range(1007, 1015), range(3000, 5000))
+"""Close codes that a frame may carry, by RFC 6455 and its registry."""
+_OFFENCES: Final = {1002: Event.PROTOCOL_ERROR, 1007: Event.INVALID_TEXT, 1009: Event.TOO_BIG}
 
 _logger = logging.getLogger(__name__)
 
@@ -52,27 +55,24 @@ class Session:
         self,
         *,
         connection: Connection,
-        socket: web.WebSocketResponse,
         transport: asyncio.Transport,
-        guard: FrameGuard,
+        inbox: Inbox,
         store: Store,
         dispatch: Dispatch,
         clock: Clock,
         trace: Trace,
     ) -> None:
         self.connection = connection
-        self._socket = socket
         self._transport = transport
+        self._inbox = inbox
         self._store = store
         self._dispatch = dispatch
         self._clock = clock
         self._trace = trace
         self._state = State.OPEN
-        self._ending: Disconnect | None = None
-        self._linger: asyncio.TimerHandle | None = None
+        self._ending = DISCONNECTS[Event.LOST]
+        self._is_over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._answering: set[asyncio.Task[None]] = set()
-        self._guard = guard
-        guard.on_exceeded = lambda: self.end(Event.TOO_BIG)
 
     # Peer
 
@@ -93,108 +93,139 @@ class Session:
 
     async def run(self) -> None:
         """Read until the connection ends, then run ``$disconnect``; raises nothing of its own."""
-        if self._guard.is_exceeded:  # it came together with the handshake
-            self.end(Event.TOO_BIG)
         try:
             await self._read()
+            if self._state is State.CLOSING:
+                await self._inbox.gone()
         finally:
             self._forget(Event.LOST)
-            if self._linger is not None:
-                self._linger.cancel()
-            self._transport.close()
-        ending = self._ending or DISCONNECTS[Event.LOST]
-        await self._dispatch.disconnected(self.connection, ending.status_code, ending.reason)
-        self._state = advance(self._state, Event.DISCONNECTED)
-        if self._answering:
-            await asyncio.wait(self._answering)
+            self._hang_up()
+        try:
+            await self._dispatch.disconnected(
+                self.connection, self._ending.status_code, self._ending.reason
+            )
+            self._state = advance(self._state, Event.DISCONNECTED)
+            if self._answering:
+                await asyncio.wait(self._answering)
+        finally:
+            for task in self._answering:
+                task.cancel()
 
     def end(self, cause: Event) -> None:
         """Close from our side; the first cause wins, later ones change nothing."""
         if not self._forget(cause):
             return
-        ending = DISCONNECTS[cause]
         if not self._transport.is_closing():
-            self._transport.write(close_frame(ending.status_code, ending.reason))
+            self._transport.write(close_frame(self._ending.status_code, self._ending.reason))
         # The client answers with its own close frame; one that does not is cut off.
-        loop = asyncio.get_running_loop()
-        self._linger = loop.call_later(_LINGER_SECONDS, self._transport.abort)
+        asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._transport.abort)
+        self._inbox.interrupt()
 
     def abort(self) -> None:
         """Cut the socket off; what runs for it goes on."""
         self._transport.abort()
 
+    def _hang_up(self) -> None:
+        if self._transport.is_closing():
+            return
+        if self._transport.get_write_buffer_size():
+            # Closing waits until everything is written, which a client that never reads prevents.
+            asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._transport.abort)
+        self._transport.close()
+
     async def _read(self) -> None:
-        while True:
-            message = await self._socket.receive()
-            if message.type is WSMsgType.TEXT:
-                if self._state is State.OPEN:
-                    await self._take(message.data)
-            elif message.type is WSMsgType.BINARY:
-                self.end(Event.BINARY)
-            elif message.type is WSMsgType.CLOSE:
-                self._client_closed(message)
-                return
-            elif message.type in _OVER:
-                self._broke(message)
-                return
+        try:
+            while self._state is State.OPEN:
+                await self._receive(await self._inbox.read())
+        except EofStream:
+            self._forget(Event.LOST)  # or we ended it: then this changes nothing
+        except WebSocketError as offence:
+            self.end(_OFFENCES.get(offence.code, Event.PROTOCOL_ERROR))
+
+    async def _receive(self, message: WSMessage) -> None:
+        if message.type is WSMsgType.TEXT:
+            await self._take(message.data)
+        elif message.type is WSMsgType.BINARY:
+            self.end(Event.BINARY)
+        elif message.type is WSMsgType.PING:
+            self._pong(message.data)
+        elif message.type is WSMsgType.CLOSE:
+            self._client_closed(message)
 
     def _client_closed(self, message: WSMessage) -> None:
-        ending = client_disconnect(message.data or None, message.extra or "")
+        code = message.data or None
+        if code is not None and not any(code in codes for codes in _CODES_THAT_TRAVEL):
+            self.end(Event.PROTOCOL_ERROR)
+            return
+        ending = client_disconnect(code, message.extra or "")
         if self._forget(Event.CLIENT_CLOSED, ending) and not self._transport.is_closing():
             self._transport.write(close_frame(ending.status_code, ""))
-
-    def _broke(self, message: WSMessage) -> None:
-        error = message.data
-        if isinstance(error, WebSocketError):
-            self._forget(_ERRORS.get(error.code, Event.PROTOCOL_ERROR))
 
     def _forget(self, cause: Event, ending: Disconnect | None = None) -> bool:
         """Leave the Store for this cause; False when another one came first."""
         after = advance(self._state, cause)
         is_first = runs_disconnect(self._state, after)
+        self._state = after
         if is_first:
             self._ending = ending or DISCONNECTS[cause]
             self._store.remove_connection(self.connection.connection_id)
-            self._trace.emit(
-                Step.CLOSED,
-                f"{self._ending.status_code} {self._ending.reason}".rstrip() + f" ({cause})",
-                api_id=self.connection.api_id,
-                stage_name=self.connection.stage_name,
-                connection_id=self.connection.connection_id,
-            )
-        self._state = after
+            self._is_over.set_result(None)
+            code = self._ending.status_code
+            self._tell(Step.CLOSED, f"{code} {self._ending.reason}".rstrip() + f" ({cause})")
         return is_first
+
+    def _tell(self, step: Step, summary: str) -> None:
+        self._trace.emit(
+            step,
+            summary,
+            api_id=self.connection.api_id,
+            stage_name=self.connection.stage_name,
+            connection_id=self.connection.connection_id,
+        )
 
     # Messages
 
     async def _take(self, text: str) -> None:
         self._store.touch(self.connection.connection_id, self._clock.now_ms())
         while len(self._answering) >= MESSAGES_AT_ONCE:
-            await asyncio.wait(self._answering, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                {*self._answering, self._is_over}, return_when=asyncio.FIRST_COMPLETED
+            )
+            if self._state is not State.OPEN:
+                return  # nobody is left to answer
         task = asyncio.get_running_loop().create_task(self._answer(text))
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
 
     async def _answer(self, text: str) -> None:
+        message = self._dispatch.received(text)
         try:
-            reply = await self._dispatch.handle(self.connection, text)
+            reply = await self._dispatch.handle(self.connection, message)
         except Exception:
-            # The border: nothing a message does may end the connection.
+            # The border: nothing that a message does may end the connection.
             _logger.exception("A message of %s failed", self.describe())
-            return
-        if reply is None:
-            return
+            reply = error_frame(
+                FrameMessage.INTERNAL_SERVER_ERROR,
+                self.connection.connection_id,
+                message.request_id,
+            )
+        if reply is not None:
+            self._reply(reply)
+
+    def _reply(self, text: str) -> None:
         with contextlib.suppress(Gone):
             try:
-                self._write(reply.encode())
+                self._write(text.encode())
             except LimitExceeded:
-                self._trace.emit(
+                self._tell(
                     Step.WARNING,
                     "A reply is dropped: the client does not read, 1 MB waits for it. [7.17]",
-                    api_id=self.connection.api_id,
-                    stage_name=self.connection.stage_name,
-                    connection_id=self.connection.connection_id,
                 )
+
+    def _pong(self, data: bytes) -> None:
+        # Answers nobody reads must not pile up either.
+        if self._transport.get_write_buffer_size() <= BUFFERED_MAX_BYTES:
+            self._transport.write(pong_frame(data))
 
     def _write(self, data: bytes) -> None:
         if self._state is not State.OPEN or self._transport.is_closing():

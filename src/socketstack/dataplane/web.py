@@ -7,6 +7,7 @@ Rules: 2.06, 2.21 to 2.25, 2.29, 7.10 to 7.18.
 
 import asyncio
 import logging
+import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, cast
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _STOP_SECONDS: Final = 1.0
 _CUT_SECONDS: Final = 0.3
+_KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
 _MESSAGES: Final = {
     HTTPStatus.INTERNAL_SERVER_ERROR: "Internal server error",
     HTTPStatus.BAD_GATEWAY: "Internal server error",
@@ -84,10 +86,18 @@ class DataPlane:
         upgrade = _upgrade(request)
         if not upgrade.is_websocket:
             return self._refuse_plain(upgrade)
-        socket = web.WebSocketResponse(compress=False, autoclose=False, max_msg_size=0)
-        if not socket.can_prepare(request).ok:
+        if self._is_stopping:
+            return _refusal(HTTPStatus.SERVICE_UNAVAILABLE)
+        socket = web.WebSocketResponse(compress=False)
+        if not _KEY.fullmatch(upgrade.header("Sec-WebSocket-Key") or "") or (
+            not socket.can_prepare(request).ok
+        ):
             return _refusal(HTTPStatus.BAD_REQUEST)
-        outcome = await self._connect.admit(upgrade)
+        try:
+            outcome = await self._connect.admit(upgrade)
+        except Exception:
+            _logger.exception("A handshake with %s failed", upgrade.path)
+            return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR)
         if isinstance(outcome, Refused):
             return _refusal(outcome.status, outcome.request_id)
         return await self._open(request, socket, outcome)
@@ -95,22 +105,28 @@ class DataPlane:
     async def _open(
         self, request: web.BaseRequest, socket: web.WebSocketResponse, admitted: Admitted
     ) -> web.StreamResponse:
-        if request.transport is None or request.transport.is_closing() or self._is_stopping:
-            return _refusal(HTTPStatus.SERVICE_UNAVAILABLE)  # nobody is there to read it
         connection = admitted.connection
+        if request.transport is None or request.transport.is_closing():
+            reason = "the client left during the handshake"
+            return self._not_opened(connection, HTTPStatus.SERVICE_UNAVAILABLE, reason)
+        if self._is_stopping:
+            return self._not_opened(
+                connection, HTTPStatus.SERVICE_UNAVAILABLE, "the engine is stopping"
+            )
         if self._store.deployed_stage(connection.api_id, connection.stage_name) is None:
-            self._tell_removed(connection)
-            return _refusal(HTTPStatus.FORBIDDEN)
+            reason = (
+                "the stage was removed, or lost its deployment, during the handshake. Deploy it "
+                "and connect again. [2.17, 2.18]"
+            )
+            return self._not_opened(connection, HTTPStatus.FORBIDDEN, reason)
         if admitted.subprotocol is not None:
             # As the function returned it, asked for or not (2.23, 2.24).
             socket.headers["Sec-WebSocket-Protocol"] = admitted.subprotocol
         await socket.prepare(request)
-        handler = cast("GuardedHandler", request.protocol)
         session = Session(
             connection=connection,
-            socket=socket,
             transport=request.transport,
-            guard=handler.guard,
+            inbox=cast("GuardedHandler", request.protocol).inbox,
             store=self._store,
             dispatch=self._dispatch,
             clock=self._clock,
@@ -119,19 +135,24 @@ class DataPlane:
         await self._serve(connection, session)
         return socket
 
-    def _tell_removed(self, connection: Connection) -> None:
+    def _not_opened(
+        self, connection: Connection, status: HTTPStatus, reason: str
+    ) -> web.StreamResponse:
+        """An admitted handshake that cannot become a socket any more."""
         self._trace.emit(
             Step.REFUSED,
-            "403: the stage was removed, or lost its deployment, while the handshake was pending. "
-            "Deploy it and connect again. [2.17, 2.18]",
+            f"{int(status)}: {reason}",
             api_id=connection.api_id,
             stage_name=connection.stage_name,
             connection_id=connection.connection_id,
-            status=int(HTTPStatus.FORBIDDEN),
+            status=int(status),
         )
+        return _refusal(status)
 
     async def _serve(self, connection: Connection, session: Session) -> None:
         self._store.add_connection(connection, session)
+        # The handshake's own time is no idle time.
+        self._store.touch(connection.connection_id, self._clock.now_ms())
         self._sessions[connection.connection_id] = session
         self._deadlines.watch(connection.connection_id)
         self._trace.emit(
@@ -145,10 +166,10 @@ class DataPlane:
         task = asyncio.create_task(session.run())
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        try:
-            await asyncio.shield(task)
-        finally:
-            del self._sessions[connection.connection_id]
+        task.add_done_callback(lambda _: self._sessions.pop(connection.connection_id, None))
+        if self._is_stopping:
+            session.end(Event.SHUTDOWN)
+        await asyncio.shield(task)
 
     def _refuse_plain(self, upgrade: Upgrade) -> web.Response:
         """A request without upgrade headers runs no function: 426 at a stage, else 403 (2.21)."""
@@ -208,6 +229,8 @@ class DataPlane:
             return await self._manage(request, target)
         except ServiceError as error:
             return _service_error(error)
+        except (ConnectionError, web.RequestPayloadError):
+            return _refusal(HTTPStatus.BAD_REQUEST)  # the poster hung up: nobody reads this
         except Exception:
             _logger.exception("A management call failed")
             return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR)
