@@ -221,6 +221,7 @@ class World:
         stage: str = STAGE,
         deployment_id: str = "dep001",
         variables: Mapping[str, str] | None = None,
+        closed: Mapping[str, bool] | None = None,
         **members: Any,
     ) -> None:
         """Put an API with these routes into service at a stage."""
@@ -241,7 +242,10 @@ class World:
         self.store.set_stage(
             api_id,
             StageSettings(
-                stage_name=stage, deployment_id=deployment_id, variables=dict(variables or {})
+                stage_name=stage,
+                deployment_id=deployment_id,
+                variables=dict(variables or {}),
+                closed=dict(closed or {}),
             ),
         )
 

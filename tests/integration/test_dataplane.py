@@ -145,3 +145,28 @@ async def test_hundred_abrupt_clients_leave_no_task_and_no_socket(world: World) 
     assert world.store.connection_count() == 0
     assert world.data_plane._sessions == {}
     assert len(world.disconnects()) == len(world.summaries(Step.CONNECTED)) >= 33
+
+
+async def test_stage_throttled_to_zero_lets_nobody_connect(world: World) -> None:
+    """Every handshake gets 429 and no function runs, also without a $connect route."""
+    world.deploy_echo(closed={"": True})
+    answer = await world.refused()
+    world.deploy(route("$default", "echo"), closed={"": True})
+    again = await world.refused()
+
+    assert (answer.status, again.status) == (429, 429)
+    assert "throttling is 0" in world.summaries(Step.REFUSED)[0]
+    assert world.calls() == []
+    assert world.store.connection_count() == 0
+
+
+async def test_route_throttled_to_zero_answers_with_a_frame(world: World) -> None:
+    """The message is not handled, the client is told, and the connection stays open."""
+    world.deploy_echo(closed={"$default": True})
+
+    async with world.connect() as client:
+        await client.send("hello")
+        frame = json.loads(await soon(client.recv()))
+
+    assert frame["message"] == "Too Many Requests"
+    assert world.calls("echo") == []

@@ -2,11 +2,12 @@
 
 A deployment freezes the API's records into a snapshot (1.78); a stage points at one of them, and
 its own settings act at once (1.79). This module is the only one here that writes the Store's
-client side. Rules: 1.76 to 1.82, 1.86, 1.89, 1.91 to 1.95.
+client side. Rules: 1.76 to 1.82, 1.86, 1.89, 1.91 to 1.95, 1.98.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from typing import Final
 
 from socketstack.controlplane.kinds import (
     AUTHORIZER,
@@ -27,6 +28,8 @@ from socketstack.errors import BadRequest
 from socketstack.ids import Ids
 from socketstack.store import Path, Store
 from socketstack.trace import Step, Trace
+
+_THROTTLES: Final = ("ThrottlingBurstLimit", "ThrottlingRateLimit")
 
 
 class Stages:
@@ -106,7 +109,12 @@ class Stages:
             return
         variables = {key: str(value) for key, value in mapping(stage, "StageVariables").items()}
         deployment_id = text(stage, "DeploymentId") or None
-        settings = StageSettings(stage_name=name, deployment_id=deployment_id, variables=variables)
+        settings = StageSettings(
+            stage_name=name,
+            deployment_id=deployment_id,
+            variables=variables,
+            closed=_closed(stage),
+        )
         self._store.set_stage(text(stage, "ApiId"), settings)
 
     def release(self, removed: Iterable[Path]) -> None:
@@ -161,3 +169,13 @@ def partition_of(region: str) -> str:
     """The ARN partition that a region lies in."""
     prefixes = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
     return next((name for prefix, name in prefixes.items() if region.startswith(prefix)), "aws")
+
+
+def _closed(stage: Record) -> dict[str, bool]:
+    """Which routes a throttle of 0 closes; other figures are kept and not enforced yet (1.98)."""
+    by_route = {"": mapping(stage, "DefaultRouteSettings"), **mapping(stage, "RouteSettings")}
+    return {
+        key: any(settings.get(limit) == 0 for limit in _THROTTLES)
+        for key, settings in by_route.items()
+        if isinstance(settings, Mapping)
+    }

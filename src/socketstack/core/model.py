@@ -129,6 +129,12 @@ class StageSettings:
     stage_name: str
     deployment_id: str | None
     variables: Mapping[str, str] = field(default_factory=dict)
+    closed: Mapping[str, bool] = field(default_factory=dict)
+    """Whether throttling of 0 lets nothing pass, by route key; ``""`` is for all others (1.98)."""
+
+    def is_closed(self, route_key: str) -> bool:
+        """Whether this route lets nothing pass; its own settings stand alone (1.100)."""
+        return self.closed.get(route_key, self.closed.get("", False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -170,10 +170,9 @@ class Connect:
         )
 
     async def _decide(self, handshake: _Handshake) -> Admitted | Refused:
-        if handshake.stage.snapshot.is_execute_api_endpoint_disabled:
-            return Refused(
-                status=_FORBIDDEN, reason="The API's default endpoint is disabled. [2.19]"
-            )
+        closed = self._closed(handshake.stage)
+        if closed is not None:
+            return closed
         route = handshake.stage.snapshot.routes.get(CONNECT)
         if route is None:
             # 2.05: a stage without $connect lets everybody in, as on AWS.
@@ -194,6 +193,20 @@ class Connect:
                 return await self._authorize(handshake, route)
             case _:
                 assert_never(route.authorization_type)
+
+    def _closed(self, stage: DeployedStage) -> Refused | None:
+        """What refuses everybody, whatever the route."""
+        if stage.snapshot.is_execute_api_endpoint_disabled:
+            return Refused(
+                status=_FORBIDDEN, reason="The API's default endpoint is disabled. [2.19]"
+            )
+        if stage.settings.is_closed(CONNECT):
+            return Refused(
+                status=HTTPStatus.TOO_MANY_REQUESTS,
+                reason="The stage's throttling is 0, which lets nobody connect. Leave the members "
+                "out for no throttling. [1.98]",
+            )
+        return None
 
     def _gate(self, handshake: _Handshake, route: Route) -> Refused | None:
         """What refuses before any function is called, whoever asks."""

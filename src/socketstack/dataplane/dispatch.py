@@ -80,6 +80,12 @@ class Dispatch:
             return replies.ErrorFrame(
                 message=replies.FrameMessage.FORBIDDEN, reason=f"{_short(selection.reason)} [5.05]"
             )
+        if stage.settings.is_closed(selection.route.route_key):
+            return replies.ErrorFrame(
+                message=replies.FrameMessage.TOO_MANY_REQUESTS,
+                reason="The throttling of stage or route is 0, which lets nothing pass. Leave the "
+                "members out for no throttling. [1.98, 5.38]",
+            )
         if selection.route.model_selection_expression is not None:
             return replies.ErrorFrame(
                 message=replies.FrameMessage.INTERNAL_SERVER_ERROR,

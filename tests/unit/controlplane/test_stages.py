@@ -473,6 +473,34 @@ def test_stage_can_be_switched_to_automatic_and_back(bench: Bench, api: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("settings", "is_closed"),
+    [
+        pytest.param({}, False, id="absent-is-no-throttle"),
+        pytest.param({"ThrottlingBurstLimit": 0}, True, id="no-burst"),
+        pytest.param({"ThrottlingRateLimit": 0.0}, True, id="no-rate"),
+        pytest.param({"ThrottlingBurstLimit": 5, "ThrottlingRateLimit": 0.5}, False, id="some"),
+    ],
+)
+def test_throttling_of_zero_closes_the_stage_at_once(
+    bench: Bench, api: str, settings: Record, *, is_closed: bool
+) -> None:
+    """Zero lets nothing pass, without a deployment; a route's settings stand alone. 1.98."""
+    bench.route(api, "a")
+    auto_stage(bench, api)
+
+    bench.call(
+        "UpdateStage",
+        ApiId=api,
+        StageName="dev",
+        DefaultRouteSettings=settings,
+        RouteSettings={"a": {"ThrottlingBurstLimit": 7}},
+    )
+
+    assert served(bench, api).settings.is_closed("$connect") == is_closed
+    assert not served(bench, api).settings.is_closed("a")
+
+
+@pytest.mark.parametrize(
     ("region", "partition"),
     [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")],
 )
