@@ -893,3 +893,40 @@ async def test_tokens_appear_in_no_trace_event(world: World, outcome: str) -> No
     assert SECRET not in told
     assert header not in told
     assert SECRET not in "".join(f"{name}{value}" for name, value in answer.headers.items())
+
+
+async def test_one_token_on_two_connections_is_checked_twice(world: World) -> None:
+    """Authorizer results are not cached. Rule 3.23."""
+    deploy_guarded(world, TOKEN)
+    world.answer("authorizer", allowed())
+
+    async with (
+        world.connect(f"/{STAGE}?token={SECRET}"),
+        world.connect(f"/{STAGE}?token={SECRET}"),
+    ):
+        pass
+
+    assert len(world.calls("authorizer")) == 2
+
+
+async def test_selection_expression_has_no_say_in_connecting(world: World) -> None:
+    """Whatever the expression selects, a handshake is for $connect. Rule 2.27."""
+    world.deploy_echo(route_selection_expression="constant")
+
+    async with world.connect():
+        pass
+    await eventually(lambda: len(world.calls("disconnect")) == 1)
+
+    assert len(world.calls("connect")) == 1
+
+
+async def test_other_headers_of_connect_do_not_reach_the_client(world: World) -> None:
+    """Cookies that work only here would mislead: none is set. Rule Q10."""
+    world.deploy_echo()
+    headers: dict[str, Json] = {"Set-Cookie": "a=b", "X-Own": "c"}
+    world.answer("connect", returned({"statusCode": 200, "headers": headers}))
+
+    async with world.connect() as client:
+        assert client.response is not None
+        assert "Set-Cookie" not in client.response.headers
+        assert "X-Own" not in client.response.headers

@@ -420,3 +420,12 @@ async def test_post_to_a_closing_connection_is_gone(world: World) -> None:
         closed = await client.receive()
 
     assert (deleted.status, posted.status, closed.opcode) == (204, 410, CLOSE)
+
+
+async def test_content_type_of_a_post_has_no_effect(world: World) -> None:
+    """A message arrives as it was posted, whatever its content type says. Rule 7.23."""
+    async with world.connect() as client:
+        path = address(world.connection_ids()[0])
+        for content_type in ("application/octet-stream", "application/json; charset=latin-1"):
+            await world.http("POST", path, b"gr\xc3\xbcezi", {"Content-Type": content_type})
+            assert await soon(client.recv()) == "grüezi"
