@@ -7,11 +7,11 @@ from socketstack.runner.base import Function, Package
 from socketstack.runner.environment import RESERVED, Places, log_stream, process_environment
 
 PLACES = Places(
-    task=Path("/work/task"),
-    layers=Path("/work/layers"),
-    runtime=Path("/work/runtime"),
-    python=Path("/work/python"),
-    home=Path("/work/home"),
+    task=Path("/pool/task"),
+    layers=Path("/pool/layers"),
+    runtime=Path("/pool/runtime"),
+    python=Path("/pool/python"),
+    home=Path("/pool/home"),
 )
 
 
@@ -57,13 +57,13 @@ def environment_of(ca_bundle: Path | None = None, **configuration: Any) -> dict[
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
         ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/echo"),
         ("AWS_LAMBDA_LOG_STREAM_NAME", "2026/01/31/[7]abc"),
-        ("LAMBDA_RUNTIME_DIR", "/work/runtime"),
-        ("LAMBDA_TASK_ROOT", "/work/task"),
+        ("LAMBDA_RUNTIME_DIR", "/pool/runtime"),
+        ("LAMBDA_TASK_ROOT", "/pool/task"),
         ("AWS_ENDPOINT_URL", "http://localhost:4566"),
-        ("HOME", "/work/home"),
+        ("HOME", "/pool/home"),
         ("LANG", "en_US.UTF-8"),
         ("TZ", ":UTC"),
-        ("PATH", "/work/python/bin:/usr/local/bin:/usr/bin:/bin:/work/layers/bin"),
+        ("PATH", "/pool/python/bin:/usr/local/bin:/usr/bin:/bin:/pool/layers/bin"),
     ],
 )
 def test_variable_is_what_aws_sets(name: str, value: str) -> None:
@@ -127,7 +127,7 @@ def test_search_path_for_aws_folders_leads_to_the_processes_own() -> None:
     )
 
     assert environment["PYTHONPATH"] == (
-        "/work/task/src:/work/layers:/work/runtime:/optional:/var/tasks"
+        "/pool/task/src:/pool/layers:/pool/runtime:/optional:/var/tasks"
     )
 
 
