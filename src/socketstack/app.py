@@ -3,8 +3,6 @@
 import asyncio
 import os
 import shutil
-import tempfile
-from pathlib import Path
 from typing import Final
 
 from aiohttp import web
@@ -33,6 +31,7 @@ from socketstack.settings import Settings, environment
 from socketstack.store import Store
 from socketstack.tls import LocalAuthority
 from socketstack.trace import Step, Trace, TraceEvent
+from socketstack.workfolder import make_work_folder
 
 _BODY_MAX_BYTES: Final = 512 * 1024 * 1024
 _HTTP_CLOSE_SECONDS: Final = 0.2
@@ -54,7 +53,7 @@ class Engine:
         self.trace = Trace(self.clock)
         self.store = Store()
         self._closing: set[asyncio.Task[None]] = set()
-        self._workdir = Path(tempfile.mkdtemp(prefix="socketstack-"))
+        self._workdir = make_work_folder()
 
     @property
     def endpoint(self) -> str:

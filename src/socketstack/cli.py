@@ -154,8 +154,8 @@ async def serve(settings: Settings) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    await engine.start()
     try:
-        await engine.start()
         _say(f"Socketstack {__version__} is ready on {engine.endpoint}")
         await stopping.wait()
     finally:

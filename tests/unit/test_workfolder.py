@@ -1,0 +1,30 @@
+"""Work folders are made for one process and removed when that process is dead."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from socketstack.workfolder import make_work_folder
+
+
+def test_folders_of_dead_engines_are_removed_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A killed engine's folder goes with the next start; a living one's and foreign ones stay."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    dead = tmp_path / f"socketstack-{ended.pid}-abc"
+    alive = tmp_path / f"socketstack-{os.getppid()}-abc"
+    foreign = tmp_path / "socketstack-notes"
+    for folder in (dead, alive, foreign):
+        (folder / "functions").mkdir(parents=True)
+
+    made = make_work_folder()
+
+    assert made.is_dir()
+    assert sorted(tmp_path.iterdir()) == sorted([made, alive, foreign])
