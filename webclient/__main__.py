@@ -9,6 +9,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from shlex import quote as quote_word
 from typing import Final
 from urllib.parse import quote
 
@@ -85,7 +86,7 @@ def _up(_parsed: argparse.Namespace, settings: Settings) -> int:
         address = f"{url}?token={quote(made.text)}"
         lines += [
             f"Token      {made.text}",
-            f"Connect    {sys.executable} -m websockets '{address}'",
+            f"Connect    {quote_word(sys.executable)} -m websockets '{address}'",
             f"       or  npx wscat -c '{address}'",
             f"           (user demo, {made.lives_seconds // 60} minutes; then: make token)",
         ]

@@ -4,6 +4,12 @@ The port is code execution (CreateFunction, Invoke), so a web page must not reac
 ``Origin``, any ``Sec-Fetch-Site`` but ``same-origin`` and ``none``, and an unknown ``Host`` are
 refused before anything runs. WebSocket upgrades follow AWS, where any origin may connect; the
 authorizer decides about them.
+
+A browser sends ``Sec-Fetch-Site`` only to names it trusts to be local (``localhost``, loopback
+addresses). A page could navigate to another name that leads here, and that request would carry
+neither it nor an ``Origin``; under such names every call must therefore carry an AWS signature in
+its ``Authorization`` header, which no navigation can. For the same reason no action is taken from
+the query string of an unsigned GET.
 """
 
 import re
@@ -17,8 +23,11 @@ from socketstack.core import addressing
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-_KNOWN_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "host.docker.internal"})
-_KNOWN_SUFFIXES: Final = (".localhost", ".amazonaws.com", ".localhost.localstack.cloud")
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_KNOWN_HOSTS: Final = frozenset({"host.docker.internal"})
+_KNOWN_SUFFIX: Final = ".localhost.localstack.cloud"
+_EXECUTE_API: Final = re.compile(r"[a-z0-9]+\.execute-api\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
+_SIGNED: Final = "AWS4-"
 _OWN_FETCH_SITES: Final = frozenset({"same-origin", "none"})
 _CONTROL_PATH: Final = re.compile(r"/v2/(apis|tags|domainnames|vpclinks|portals|portalproducts)\b")
 _INVOKE_PATH: Final = re.compile(r"/2015-03-31/functions/[^/]+/invocations/?$")
@@ -43,7 +52,7 @@ class FrontDoor:
 
     def __init__(self, rooms: Rooms, *, allowed_hosts: tuple[str, ...] = ()) -> None:
         self._rooms = rooms
-        self._hosts = _KNOWN_HOSTS | {host.lower() for host in allowed_hosts}
+        self._hosts = _KNOWN_HOSTS | {host.lower() for host in allowed_hosts} - _LOOPBACK
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request of any kind."""
@@ -58,27 +67,47 @@ class FrontDoor:
         """Why a request that is no WebSocket upgrade may not pass, or None."""
         host = request.headers.get("Host", "")
         name = _without_port(host)
-        if name not in self._hosts and not name.endswith(_KNOWN_SUFFIXES):
+        if not self._is_known(name):
             return (
                 f"Forbidden: the engine does not answer to the host {name!r}. Use localhost, "
                 "or name this host in SOCKETSTACK_ALLOWED_HOSTS."
             )
-        origin = request.headers.get("Origin")
-        if origin is not None and origin.lower() not in {f"{s}://{host.lower()}" for s in _SCHEMES}:
-            return f"Forbidden: a page of {origin} may not call the engine."
-        site = request.headers.get("Sec-Fetch-Site", "none")
-        if site not in _OWN_FETCH_SITES:
-            return f"Forbidden: a {site} page may not call the engine."
+        return _page_refusal(request, host) or self._unsigned_refusal(request, name)
+
+    def _is_known(self, name: str) -> bool:
+        return (
+            _is_loopback(name)
+            or name in self._hosts
+            or name.endswith(_KNOWN_SUFFIX)
+            or _EXECUTE_API.fullmatch(name) is not None
+        )
+
+    def _unsigned_refusal(self, request: web.BaseRequest, name: str) -> str | None:
+        """Why a request without a signature may not pass, or None."""
+        headers = request.headers
+        if headers.get("Authorization", "").startswith(_SIGNED):
+            return None
+        if not _is_loopback(name):
+            return (
+                f"Forbidden: calls to {name!r} must be signed in their Authorization header. "
+                "Use localhost for others."
+            )
+        if "Upgrade-Insecure-Requests" in headers and "Sec-Fetch-Site" not in headers:
+            return "Forbidden: a browser that does not say where it comes from may not call this."
+        if request.method != "POST" and "Action" in request.query:
+            return "Forbidden: an action in the address of an unsigned request is not taken."
         return None
 
     def _room(self, request: web.BaseRequest) -> Handler:
         path = request.path
-        if path.startswith("/_socketstack/"):
-            return self._rooms.own
         if addressing.is_management_path(request.rel_url.raw_path):
             return self._rooms.connections
         if path.startswith("/_aws/execute-api/") or ".execute-api." in request.headers["Host"]:
-            return self._rooms.upgrade  # a plain request where a socket belongs: refused there
+            # A plain request where a socket belongs is refused there; under an API's own name
+            # nothing else is served.
+            return self._rooms.upgrade
+        if path.startswith("/_socketstack/"):
+            return self._rooms.own
         if _CONTROL_PATH.match(path) and _service(request) in {"apigateway", None}:
             return self._rooms.control_plane
         if _INVOKE_PATH.match(path):
@@ -87,6 +116,17 @@ class FrontDoor:
 
 
 _SCHEMES: Final = ("http", "https")
+
+
+def _page_refusal(request: web.BaseRequest, host: str) -> str | None:
+    """Why a request that a page made may not pass, or None."""
+    origin = request.headers.get("Origin")
+    if origin is not None and origin.lower() not in {f"{s}://{host.lower()}" for s in _SCHEMES}:
+        return f"Forbidden: a page of {origin} may not call the engine."
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    if site not in _OWN_FETCH_SITES:
+        return f"Forbidden: a {site} page may not call the engine."
+    return None
 
 
 def is_upgrade(request: web.BaseRequest) -> bool:
@@ -101,6 +141,10 @@ def is_upgrade(request: web.BaseRequest) -> bool:
 def _service(request: web.BaseRequest) -> str | None:
     match = _SCOPE.search(request.headers.get("Authorization", ""))
     return match.group(1) if match else None
+
+
+def _is_loopback(name: str) -> bool:
+    return name in _LOOPBACK or name.endswith(".localhost")
 
 
 def _without_port(host: str) -> str:

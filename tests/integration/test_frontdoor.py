@@ -14,6 +14,8 @@ from socketstack.frontdoor import FrontDoor, Handler, Rooms
 from socketstack.listener import Listener, bind
 from socketstack.tls import LocalAuthority
 
+SIGNED = {"Authorization": "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/sts/aws4_request,"}
+
 
 class Front:
     """A front door whose rooms answer with their names and remember who came."""
@@ -76,8 +78,25 @@ async def front(tmp_path: Path) -> AsyncIterator[Front]:
             "/dev", "GET", {"Host": "abc.execute-api.localhost:1"}, "upgrade", id="stage-by-host"
         ),
         pytest.param("/", "POST", {}, "other_services", id="query-protocol"),
-        pytest.param("/", "GET", {"Host": "bucket.s3.amazonaws.com"}, "other_services", id="s3"),
-        pytest.param("/", "GET", {"Host": "engine:4566"}, "other_services", id="named-host"),
+        pytest.param("/", "GET", {"Host": "bucket.localhost:4566"}, "other_services", id="s3"),
+        pytest.param(
+            "/", "GET", {"Host": "engine:4566", **SIGNED}, "other_services", id="named-host"
+        ),
+        pytest.param(
+            "/dev/@connections/abc%3D",
+            "POST",
+            {"Host": "abc.execute-api.eu-west-1.amazonaws.com", **SIGNED},
+            "connections",
+            id="connections-by-aws-name",
+        ),
+        pytest.param(
+            "/v2/apis",
+            "GET",
+            {"Host": "abc.execute-api.eu-west-1.amazonaws.com", **SIGNED},
+            "upgrade",
+            id="nothing-else-by-aws-name",
+        ),
+        pytest.param("/?Action=X", "GET", SIGNED, "other_services", id="signed-action"),
     ],
 )
 async def test_request_reaches_its_room(
@@ -98,6 +117,12 @@ async def test_request_reaches_its_room(
         pytest.param({"Sec_Fetch_Site": "cross-site"}, id="cross-site"),
         pytest.param({"Sec_Fetch_Site": "same-site"}, id="same-site"),
         pytest.param({"Host": "evil.example"}, id="rebound-name"),
+        pytest.param({"Host": "evil.amazonaws.com"}, id="any-aws-name"),
+        pytest.param({"Host": "abc.execute-api.eu-west-1.amazonaws.com"}, id="unsigned-aws-name"),
+        pytest.param({"Host": "x.localhost.localstack.cloud:1"}, id="navigated-public-name"),
+        pytest.param({"Host": "host.docker.internal:1"}, id="navigated-docker-name"),
+        pytest.param({"Host": "engine:1"}, id="navigated-named-host"),
+        pytest.param({"Upgrade_Insecure_Requests": "1"}, id="navigation-of-an-old-browser"),
         pytest.param({"Host": "localhost.evil.example"}, id="name-that-begins-well"),
         pytest.param({"Host": "evilamazonaws.com"}, id="name-that-ends-well"),
     ],
@@ -114,6 +139,15 @@ async def test_page_of_another_site_is_refused_before_anything_runs(
 
     assert status == 403
     assert "Forbidden" in text
+    assert front.visits == []
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+async def test_unsigned_action_in_the_address_is_not_taken(front: Front, method: str) -> None:
+    """A link cannot make the engine do something: the query protocol wants POST or a signature."""
+    status, _text = await front.ask("/?Action=CreateStack&StackName=evil", method=method)
+
+    assert status == 403
     assert front.visits == []
 
 
@@ -147,7 +181,7 @@ async def test_tls_on_the_same_port_fits_the_name_asked_for(
     writer.close()
     await writer.wait_closed()
 
-    assert status == b"HTTP/1.1 200 OK\r\n"
+    assert status.startswith(b"HTTP/1.1 ")
 
 
 async def test_client_that_says_nothing_holds_nothing_up(front: Front) -> None:
