@@ -516,14 +516,55 @@ async def test_authorizer_that_may_not_be_called_refuses(world: World) -> None:
     assert_untouched(world)
 
 
-async def test_authorizer_with_role_is_not_held_against_the_functions_policy(world: World) -> None:
-    """With credentials of its own the authorizer is called by that role."""
+async def test_authorizer_called_by_a_role_refuses(world: World) -> None:
+    """A role cannot be verified yet: the authorizer is not called and the answer is 500."""
     deploy_guarded(world, credentials_arn="arn:aws:iam::000000000000:role/caller")
     world.answer("authorizer", allowed())
-    world.permits.forbidden = {"authorizer"}
 
-    async with world.connect():
-        assert len(world.calls("authorizer")) == 1
+    answer = await world.refused()
+
+    assert answer.status == 500
+    assert "by a role" in world.summaries(Step.REFUSED)[0]
+    assert world.calls() == []
+    assert_untouched(world)
+
+
+@pytest.mark.parametrize(
+    "path", [f"/{STAGE}/{SECRET}", f"/{SECRET}", f"/{'s' * 60}", f"/{STAGE}/x/{SECRET}"]
+)
+async def test_token_in_the_path_is_not_told(world: World, path: str) -> None:
+    """A credential in the wrong place is refused, and no event shows it whole."""
+    world.deploy_echo()
+
+    answer = await world.refused(path)
+
+    assert answer.status == 403
+    assert SECRET not in world.told()
+    assert "s" * 60 not in world.told()
+
+
+@pytest.mark.parametrize("path", ["/%64ev", "/dev%2f", "/dev/%2e"])
+async def test_stage_written_in_percent_codes_is_refused(world: World, path: str) -> None:
+    """The path is taken as it was sent."""
+    world.deploy_echo()
+
+    answer = await world.refused(path)
+
+    assert answer.status == 403
+    assert world.calls() == []
+
+
+async def test_older_protocol_version_is_refused(world: World) -> None:
+    """Version 13 is the only one there is."""
+    world.deploy_echo()
+
+    async with RawClient.dial(world) as client:
+        handshake = client.handshake(world).replace(b"Version: 13", b"Version: 8")
+        client.send(handshake)
+        answer = await read_http(client.reader)
+
+    assert answer.status == 400
+    assert world.calls() == []
 
 
 async def test_authorizer_that_does_not_exist_refuses(world: World) -> None:
@@ -930,3 +971,12 @@ async def test_other_headers_of_connect_do_not_reach_the_client(world: World) ->
         assert client.response is not None
         assert "Set-Cookie" not in client.response.headers
         assert "X-Own" not in client.response.headers
+
+
+async def test_authorizer_without_identity_source_is_always_called(world: World) -> None:
+    """Nothing can be missing, so the function decides. Rule 3.08."""
+    deploy_guarded(world)
+    world.answer("authorizer", allowed())
+
+    async with world.connect():
+        assert len(world.calls("authorizer")) == 1

@@ -214,7 +214,7 @@ async def test_every_form_of_address_reaches_the_connection(
     async with world.connect() as client:
         (connection_id,) = world.connection_ids()
         shown = connection_id.replace("=", "%3D") if encoded else connection_id
-        headers = {"Host": f"{host}:{world.port}"}
+        headers = {"Host": f"{host}:{world.port}", "Authorization": "AWS4-HMAC-SHA256 x"}
         raw = await world.http("POST", path.format(id=shown), b"hello", headers)
 
         assert raw.status == 200

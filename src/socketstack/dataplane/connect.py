@@ -39,6 +39,7 @@ _SECRET_HEADERS: Final = frozenset(
     {"authorization", "cookie", "x-api-key", "sec-websocket-protocol"}
 )
 _SECRET_MIN_CHARACTERS: Final = 8
+_SHOWN_PART_CHARACTERS: Final = 40
 _FORBIDDEN: Final = HTTPStatus.FORBIDDEN
 _FAILED: Final = HTTPStatus.INTERNAL_SERVER_ERROR
 
@@ -105,7 +106,9 @@ class Connect:
             return located
         handshake = located
         connection = handshake.connection
-        self._tell(handshake, Step.HANDSHAKE, f"{upgrade.path} from {upgrade.source_ip}")
+        self._tell(
+            handshake, Step.HANDSHAKE, f"{shown_path(upgrade.path)} from {upgrade.source_ip}"
+        )
         outcome = await self._decide(handshake)
         if isinstance(outcome, Refused):
             outcome = replace(
@@ -130,7 +133,8 @@ class Connect:
         if location is None:
             return Refused(
                 status=_FORBIDDEN,
-                reason=addressing.explain_upgrade(upgrade.host, upgrade.path) + " [2.18]",
+                reason=addressing.explain_upgrade(upgrade.host, shown_path(upgrade.path))
+                + " [2.18]",
             )
         stage = self._store.deployed_stage(location.api_id, location.stage)
         if stage is None:
@@ -163,7 +167,7 @@ class Connect:
         if not self._store.has_api(api_id):
             return f"There is no API {api_id}. [2.18]"
         if not self._store.has_stage(api_id, stage_name):
-            return f"API {api_id} has no stage {stage_name!r}. [2.18]"
+            return f"API {api_id} has no stage {shown_path(stage_name)!r}. [2.18]"
         return (
             f"The stage {stage_name!r} of API {api_id} has no deployment. Create one, or turn "
             "auto-deploy on. [2.17]"
@@ -373,6 +377,13 @@ class Connect:
             request_id=refused.request_id,
             status=int(refused.status),
         )
+
+
+def shown_path(path: str) -> str:
+    """A path for people: a long part may be a credential in the wrong place."""
+    return "/".join(
+        redact(part) if len(part) > _SHOWN_PART_CHARACTERS else part for part in path.split("/")
+    )
 
 
 def _without_secrets(text: str, upgrade: Upgrade) -> str:

@@ -94,16 +94,21 @@ class Integrations:
     ) -> Outcome:
         """Call the function that a URI names.
 
-        ``source_arn`` is None when a role is assumed for the call: then the function's resource
-        policy does not decide (3.26). What the role itself may do is not checked.
+        ``source_arn`` is None when a role is assumed for the call: then not the function's
+        resource policy decides but the role (3.26), which cannot be verified yet: refused.
         """
         function = function_of(uri, variables)
         if function is None:
             return Unreachable(f"The integration URI {uri!r} names no function.")
-        if source_arn is not None:
-            permission = self._permits.allows(function, source_arn)
-            if not permission.is_allowed:
-                return Unreachable(f"API Gateway may not call {function}: {permission.reason}")
+        if source_arn is None:
+            return Unreachable(
+                f"{function} is to be called by a role, and the local engine cannot verify yet "
+                "what a role may do. Leave the credentials out and permit API Gateway in the "
+                "function's resource policy. [3.26]"
+            )
+        permission = self._permits.allows(function, source_arn)
+        if not permission.is_allowed:
+            return Unreachable(f"API Gateway may not call {function}: {permission.reason}")
         try:
             return await self._runner.invoke(function, payload, deadline_ms=timeout_ms)
         except TimeoutError:

@@ -19,7 +19,7 @@ from socketstack.core import addressing
 from socketstack.core.lifecycle import Event
 from socketstack.core.limits import POSTED_MAX_BYTES
 from socketstack.core.model import Connection, Upgrade
-from socketstack.dataplane.connect import Admitted, Connect, Refused
+from socketstack.dataplane.connect import Admitted, Connect, Refused, shown_path
 from socketstack.dataplane.deadlines import Deadlines
 from socketstack.dataplane.dispatch import Dispatch
 from socketstack.dataplane.integrations import Integrations
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _STOP_SECONDS: Final = 1.0
 _CUT_SECONDS: Final = 0.3
+_VERSION: Final = "13"
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
 _MESSAGES: Final = {
     HTTPStatus.INTERNAL_SERVER_ERROR: "Internal server error",
@@ -89,14 +90,17 @@ class DataPlane:
         if self._is_stopping:
             return _refusal(HTTPStatus.SERVICE_UNAVAILABLE)
         socket = web.WebSocketResponse(compress=False)
-        if not _KEY.fullmatch(upgrade.header("Sec-WebSocket-Key") or "") or (
-            not socket.can_prepare(request).ok
-        ):
+        has_form = (
+            upgrade.header("Sec-WebSocket-Version") == _VERSION
+            and _KEY.fullmatch(upgrade.header("Sec-WebSocket-Key") or "")
+            and socket.can_prepare(request).ok
+        )
+        if not has_form:
             return _refusal(HTTPStatus.BAD_REQUEST)
         try:
             outcome = await self._connect.admit(upgrade)
         except Exception:
-            _logger.exception("A handshake with %s failed", upgrade.path)
+            _logger.exception("A handshake with %s failed", shown_path(upgrade.path))
             return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR)
         if isinstance(outcome, Refused):
             return _refusal(outcome.status, outcome.request_id)
@@ -182,7 +186,8 @@ class DataPlane:
             status = HTTPStatus.UPGRADE_REQUIRED
         self._trace.emit(
             Step.REFUSED,
-            f"{int(status)}: {upgrade.method} {upgrade.path} is no WebSocket handshake. [2.21]",
+            f"{int(status)}: {upgrade.method} {shown_path(upgrade.path)} is no WebSocket "
+            "handshake. [2.21]",
             status=int(status),
         )
         return _refusal(status)
@@ -270,7 +275,7 @@ def _upgrade(request: web.BaseRequest) -> Upgrade:
     return Upgrade(
         method=request.method,
         host=request.headers.get("Host", ""),
-        path=request.path,
+        path=request.raw_path.partition("?")[0],  # as sent: no stage is written in % codes
         raw_target=request.raw_path,
         query=tuple(request.query.items()),
         headers=tuple(_as_sent(request)),

@@ -90,14 +90,16 @@ async def test_forbidden_function_is_not_called() -> None:
     assert world.runner.calls == []
 
 
-async def test_role_replaces_the_functions_own_policy() -> None:
-    """With credentials the function's resource policy is not asked."""
-    world = World(is_allowed=False)
+async def test_role_that_cannot_be_verified_calls_nothing() -> None:
+    """With credentials the function's resource policy does not help, and nothing is called."""
+    world = World()
 
     outcome = await world.call(proxy(credentials_arn="arn:aws:iam::000000000000:role/caller"))
 
-    assert outcome is DONE
+    assert isinstance(outcome, Unreachable)
+    assert "by a role" in outcome.reason
     assert world.permits.asked == []
+    assert world.runner.calls == []
 
 
 @pytest.mark.parametrize(
