@@ -139,3 +139,13 @@ def test_well_formed_template_passes() -> None:
             "Outputs": {"O": {"Condition": "C", "Value": {"Ref": "A"}}},
         }
     )
+
+
+def test_yaml_alias_is_refused_as_on_aws() -> None:
+    """An anchor alone is harmless; following it is not allowed."""
+    anchored = "Resources:\n  A: &a {Type: AWS::SNS::Topic}\n"
+
+    with pytest.raises(InvalidTemplate, match="YAML aliases are not allowed"):
+        parse(anchored + "  B: *a\n")
+
+    assert parse(anchored) == {"Resources": {"A": {"Type": "AWS::SNS::Topic"}}}

@@ -55,7 +55,15 @@ _URL_BODY_MAX_BYTES: Final = 1_048_576
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as CloudFormation reads it: no dates, and the short forms of functions."""
+    """YAML as CloudFormation reads it: no dates, no aliases, the short forms of functions."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Refuse an alias, as AWS does; PyYAML would follow it."""
+        if self.check_event(yaml.AliasEvent):
+            raise InvalidTemplate(
+                "Template error: YAML aliases are not allowed in CloudFormation templates"
+            )
+        return super().compose_node(parent, index)
 
 
 _Loader.yaml_implicit_resolvers = {
