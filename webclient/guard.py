@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from botocore.exceptions import BotoCoreError, ClientError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -66,11 +67,17 @@ def middleware(extra_hosts: tuple[str, ...]) -> Callable[..., Awaitable[web.Stre
             return await handler(request)
         except web.HTTPException as error:
             return refuse(HTTPStatus(error.status), _REASONS.get(error.status, error.reason))
+        except (BotoCoreError, ClientError) as error:
+            _logger.warning("%s %s: %s", request.method, request.path, error)
+            return refuse(
+                HTTPStatus.BAD_GATEWAY,
+                "The system behind this page does not answer. Is it up? (make local-up)",
+            )
         except Exception:
             _logger.exception("%s %s failed", request.method, request.path)
             return refuse(
                 HTTPStatus.INTERNAL_SERVER_ERROR,
-                "The web server failed; its log says why (.socketstack/web.log).",
+                "The web server failed; its log (web.log in the state folder) says why.",
             )
 
     return guard

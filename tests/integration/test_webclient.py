@@ -389,13 +389,14 @@ async def test_only_the_page_can_be_read(site: Site, path: str) -> None:
 async def test_failure_inside_is_not_told(
     stack: ExampleStack, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """When AWS fails the client gets a plain 500, and the log the cause."""
+    """When AWS fails the client learns that the system does not answer, and the log the cause."""
     backend = backend_of(local_settings(stack), table_name="not-there")
 
     async with served(stack, backend) as site:
         answer = await site.call("GET", "/api/connections")
 
-    assert answer.status == 500
+    assert answer.status == 502
+    assert "make local-up" in answer.body.decode()
     assert "ResourceNotFound" not in answer.body.decode()
     assert "ResourceNotFoundException" in caplog.text
 
