@@ -19,9 +19,10 @@ from socketstack.core import addressing
 from socketstack.core.lifecycle import Event
 from socketstack.core.limits import POSTED_MAX_BYTES
 from socketstack.core.model import Connection, Upgrade
-from socketstack.dataplane.connect import Admitted, Connect, Refused, shown_path
+from socketstack.dataplane.connect import Connect
 from socketstack.dataplane.deadlines import Deadlines
 from socketstack.dataplane.dispatch import Dispatch
+from socketstack.dataplane.handshake import Admitted, Refused, shown_path
 from socketstack.dataplane.integrations import Integrations
 from socketstack.dataplane.management import Management
 from socketstack.dataplane.permits import Permits

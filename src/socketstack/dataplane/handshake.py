@@ -1,0 +1,110 @@
+"""One handshake on its way: what its steps share, and the two ways it can end.
+
+Rules: 3.04.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from socketstack.core import addressing
+from socketstack.core.model import Connection, DeployedStage, Upgrade
+from socketstack.core.routing import CONNECT
+from socketstack.trace import Step, Trace, redact
+
+_SECRET_HEADERS: Final = frozenset(
+    {"authorization", "cookie", "x-api-key", "x-amz-security-token", "sec-websocket-protocol"}
+)
+_SECRET_MIN_CHARACTERS: Final = 8
+_SHOWN_PART_CHARACTERS: Final = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """The socket may open."""
+
+    connection: Connection
+    subprotocol: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The socket does not open. ``reason`` is for people at this machine, not for the client."""
+
+    status: int
+    reason: str
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handshake:
+    """What the steps of one handshake share; nothing in it changes."""
+
+    upgrade: Upgrade
+    stage: DeployedStage
+    connection: Connection
+    request_id: str
+    time_ms: int
+    trace_id: str
+
+    @property
+    def source_arn(self) -> str:
+        """The ARN of the ``$connect`` route (3.04)."""
+        snapshot = self.stage.snapshot
+        return addressing.route_arn(
+            region=snapshot.region,
+            account_id=snapshot.account_id,
+            api_id=snapshot.api_id,
+            stage_name=self.stage.settings.stage_name,
+            route_key=CONNECT,
+            partition=snapshot.partition,
+        )
+
+
+class Narrator:
+    """Tells the trace about handshakes; credentials are never told whole."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+
+    def tell(self, handshake: Handshake, step: Step, summary: str) -> None:
+        """One step of a handshake that leads somewhere."""
+        self._trace.emit(
+            step,
+            without_secrets(summary, handshake.upgrade),
+            api_id=handshake.connection.api_id,
+            stage_name=handshake.connection.stage_name,
+            connection_id=handshake.connection.connection_id,
+            request_id=handshake.request_id,
+        )
+
+    def refused(self, refused: Refused, connection: Connection | None = None) -> None:
+        """A refusal; ``connection`` is None when the address led nowhere."""
+        self._trace.emit(
+            Step.REFUSED,
+            f"{refused.status}: {refused.reason}",
+            api_id=connection.api_id if connection else "",
+            stage_name=connection.stage_name if connection else "",
+            connection_id=connection.connection_id if connection else "",
+            request_id=refused.request_id,
+            status=int(refused.status),
+        )
+
+
+def shown_path(path: str) -> str:
+    """A path for people: a long part may be a credential in the wrong place."""
+    return "/".join(
+        redact(part) if len(part) > _SHOWN_PART_CHARACTERS else part for part in path.split("/")
+    )
+
+
+def without_secrets(text: str, upgrade: Upgrade) -> str:
+    """Text that may quote what a function said, without the credentials of the handshake.
+
+    Every longer query value and the headers that carry credentials count as such.
+    """
+    values = [value for _name, value in upgrade.query]
+    values += [value for name, value in upgrade.headers if name.lower() in _SECRET_HEADERS]
+    for value in sorted(values, key=len, reverse=True):
+        if len(value) >= _SECRET_MIN_CHARACTERS:
+            text = text.replace(value, redact(value))
+    return text

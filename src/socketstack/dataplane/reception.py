@@ -1,0 +1,79 @@
+"""Where a handshake leads: from an upgrade request to a deployed stage, or a refusal.
+
+Rules: 2.04, 2.17, 2.18, 2.42.
+"""
+
+from http import HTTPStatus
+from typing import Final
+
+from socketstack.clock import Clock
+from socketstack.core import addressing
+from socketstack.core.limits import URL_MAX_CHARACTERS
+from socketstack.core.model import Connection, Upgrade
+from socketstack.dataplane.handshake import Handshake, Refused, shown_path
+from socketstack.ids import Ids
+from socketstack.store import Store
+
+_FORBIDDEN: Final = HTTPStatus.FORBIDDEN
+
+
+class Reception:
+    """Finds the stage that a handshake wants, and gives the connection its name."""
+
+    def __init__(self, *, store: Store, clock: Clock, ids: Ids) -> None:
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+
+    def receive(self, upgrade: Upgrade) -> Handshake | Refused:
+        """The handshake of an upgrade request; nothing is called for it yet."""
+        characters = len(f"wss://{upgrade.host}{upgrade.raw_target}")
+        if characters > URL_MAX_CHARACTERS:
+            return Refused(
+                status=HTTPStatus.REQUEST_URI_TOO_LONG,
+                reason=f"The URL has {characters} characters; "
+                f"{URL_MAX_CHARACTERS} is the limit. Use a shorter token. [2.04]",
+            )
+        location = addressing.locate_upgrade(upgrade.host, upgrade.path)
+        if location is None:
+            return Refused(
+                status=_FORBIDDEN,
+                reason=addressing.explain_upgrade(upgrade.host, shown_path(upgrade.path))
+                + " [2.18]",
+            )
+        stage = self._store.deployed_stage(location.api_id, location.stage)
+        if stage is None:
+            reason = self._why_not_deployed(location.api_id, location.stage)
+            return Refused(status=_FORBIDDEN, reason=reason)
+        now_ms = self._clock.now_ms()
+        request_id = self._ids.socket_id()
+        connection = Connection(
+            connection_id=self._ids.socket_id(),
+            api_id=location.api_id,
+            stage_name=location.stage,
+            account_id=stage.snapshot.account_id,
+            region=stage.snapshot.region,
+            domain_name=location.domain_name,
+            connected_at_ms=now_ms,
+            source_ip=upgrade.source_ip,
+            user_agent=upgrade.header("User-Agent"),
+        )
+        digits = self._ids.uuid().replace("-", "")
+        return Handshake(
+            upgrade=upgrade,
+            stage=stage,
+            connection=connection,
+            request_id=request_id,
+            time_ms=now_ms,
+            trace_id=f"Root=1-{now_ms // 1000:08x}-{digits[:24]}",
+        )
+
+    def _why_not_deployed(self, api_id: str, stage_name: str) -> str:
+        if not self._store.has_api(api_id):
+            return f"There is no API {api_id}. [2.18]"
+        if not self._store.has_stage(api_id, stage_name):
+            return f"API {api_id} has no stage {shown_path(stage_name)!r}. [2.18]"
+        return (
+            f"The stage {stage_name!r} of API {api_id} has no deployment. Create one, or turn "
+            "auto-deploy on. [2.17]"
+        )
