@@ -118,5 +118,9 @@ class FunctionNotFound(RunnerError):  # noqa: N818
     """No function has this name or ARN, or it has no such version or alias."""
 
 
+class FunctionThrottled(RunnerError):  # noqa: N818
+    """As many calls of the function run as are reserved for it."""
+
+
 class FunctionUnavailable(RunnerError):  # noqa: N818
     """The function exists and cannot run here, for example because of its runtime."""

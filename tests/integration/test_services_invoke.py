@@ -17,7 +17,7 @@ from services_world import (
 )
 
 from socketstack.core.model import FailureKind, InvokeResult
-from socketstack.errors import FunctionUnavailable
+from socketstack.errors import FunctionThrottled, FunctionUnavailable
 
 ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:echo"
 TWO_QUALIFIERS = (
@@ -53,6 +53,35 @@ async def _body(answer: Any) -> Any:
 
 class TestRequestResponse:
     """Calls that wait for their answer."""
+
+    async def test_throttled_call_is_429_with_lambda_s_words(self, world: ServicesWorld) -> None:
+        """A call that the runner throttles is answered as on AWS."""
+
+        def throttled(_payload: bytes) -> InvokeResult:
+            raise FunctionThrottled("busy")  # noqa: EM101
+
+        world.fake_runner.answers["echo"] = throttled
+
+        with pytest.raises(ClientError) as refusal:
+            await _invoke(world)
+
+        assert _error(refusal) == ("TooManyRequestsException", 429, "Rate Exceeded.")
+
+    async def test_reserved_concurrency_reaches_the_runner(self, world: ServicesWorld) -> None:
+        """What is reserved holds for all versions, at once, until it is taken away."""
+        await world.call("lambda", "publish_version", FunctionName="echo")
+
+        await world.call(
+            "lambda",
+            "put_function_concurrency",
+            FunctionName="echo",
+            ReservedConcurrentExecutions=0,
+        )
+        reserved = [world.functions.find(ARN), world.functions.find(f"{ARN}:1")]
+        await world.call("lambda", "delete_function_concurrency", FunctionName="echo")
+
+        assert [function.reserved_concurrency for function in reserved] == [0, 0]
+        assert world.functions.find(ARN).reserved_concurrency is None
 
     async def test_payload_goes_in_and_the_answer_comes_out(self, world: ServicesWorld) -> None:
         """A caller gets what the function gave, and which version ran."""

@@ -48,9 +48,12 @@ class Function:
     log_level: str = ""
     """Lowest level the function's loggers write, for example ``INFO``; empty: not set."""
     policy: str | None = None
+    reserved_concurrency: int | None = None
+    """How many calls of all its versions may run at once; None when nothing is reserved."""
     configuration_digest: str = ""
-    """Changes whenever anything above but ``invoked_arn`` and ``policy`` does: processes of
-    another digest are stale and are not called again."""
+    """Changes whenever what a process depends on does, so not with ``invoked_arn``, ``policy``
+    and ``reserved_concurrency``: processes of another digest are stale and are not called
+    again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +112,7 @@ class Runner(Protocol):
 
         Raises:
             FunctionNotFound, FunctionUnavailable: it could not be started at all.
+            FunctionThrottled: as many calls run as are reserved for it; it was not called.
             TimeoutError: ``deadline_ms`` passed.
         """
         ...

@@ -9,6 +9,7 @@ import itertools
 import re
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 
 from socketstack.clock import Clock
 from socketstack.core.model import InvokeResult, Json
-from socketstack.errors import FunctionUnavailable, RunnerError
+from socketstack.errors import FunctionThrottled, FunctionUnavailable, RunnerError
 from socketstack.ids import Ids
 from socketstack.runner import reports
 from socketstack.runner.base import Function, FunctionCatalog, LiveFolder, LogSink
@@ -108,6 +109,8 @@ class LocalRunner:
         self._numbers = itertools.count(1)
         self._debug_ports: dict[str, int] = {}
         self._warned: set[str] = set()
+        self._running: Counter[str] = Counter()
+        """Calls that run or wait in line, by the function's ARN."""
         self._tidying: asyncio.Task[None] | None = None
         self._is_stopped = False
 
@@ -120,18 +123,21 @@ class LocalRunner:
         """
         if self._is_stopped:
             raise FunctionUnavailable("The engine is stopping.")
+        found = self._catalog.find(function)
+        self._count(found)
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[InvokeResult] = loop.create_future()
         call = Call(
-            function=self._catalog.find(function),
+            function=found,
             payload=payload,
             request_id=self._ids.uuid(),
             outcome=outcome,
+            on_end=self._count_off,
         )
         self._admit(call)
         if deadline_ms is None:
             return await outcome
-        expiry = loop.call_later(deadline_ms / 1000, call.refuse, TimeoutError())
+        expiry = loop.call_later(deadline_ms / 1000, call.give_up, TimeoutError())
         try:
             return await outcome
         finally:
@@ -161,6 +167,23 @@ class LocalRunner:
         for room in self._rooms.values():
             await room.pool.wait_ended()
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    # How many calls at once
+
+    def _count(self, function: Function) -> None:
+        """Count one more call that runs. Raises ``FunctionThrottled`` when none may."""
+        reserved, running = function.reserved_concurrency, self._running[function.arn]
+        if reserved is not None and running >= reserved:
+            reason = (
+                f"{function.name} is throttled: {running} calls run, and its reserved concurrency "
+                f"is {reserved}. Reserve more, or take the reservation away."
+            )
+            self._trace.emit(Step.WARNING, reason, function=function.name)
+            raise FunctionThrottled(reason)
+        self._running[function.arn] += 1
+
+    def _count_off(self, call: Call) -> None:
+        self._running[call.function.arn] -= 1
 
     # Which configuration and code
 
@@ -325,6 +348,12 @@ class LocalRunner:
                 "layers": str(places.layers),
                 "runtime": str(places.runtime),
             },
+            "read_only": [
+                str(places.task),
+                str(places.layers),
+                str(places.runtime),
+                str(places.home),
+            ],
             "debugger": self._debugger(edition.function),
         }
         options = [] if self._debug_port is None else ["-X", "frozen_modules=off"]

@@ -52,20 +52,31 @@ class Launch:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Call:
-    """One call of a function and the future that its caller waits for."""
+    """One call of a function and the future that its caller waits for.
+
+    It ends once, by ``answer`` or ``refuse``, also when nobody waits any more; ``on_end`` is
+    called then.
+    """
 
     function: Function
     payload: bytes
     request_id: str
     outcome: asyncio.Future[InvokeResult]
+    on_end: Callable[["Call"], None]
 
     def answer(self, result: InvokeResult) -> None:
         """Give the caller its result, if it still waits."""
+        self.on_end(self)
         if not self.outcome.done():
             self.outcome.set_result(result)
 
     def refuse(self, error: BaseException) -> None:
         """Raise in the caller, if it still waits."""
+        self.on_end(self)
+        self.give_up(error)
+
+    def give_up(self, error: BaseException) -> None:
+        """Raise in the caller, if it still waits; the call itself goes on."""
         if not self.outcome.done():
             self.outcome.set_exception(error)
 

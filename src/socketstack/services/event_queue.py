@@ -1,8 +1,9 @@
 """Invocations that nobody waits for: of type Event, and what SNS, S3, streams and schedules send.
 
 A failed event runs up to two more times, as on AWS, but one and two seconds later instead of one
-and two minutes: nobody watching a terminal waits that long. There are no destinations and no dead
-letter queues of functions: an event that is given up is a line in the log.
+and two minutes: nobody watching a terminal waits that long. One that is throttled was not tried: it
+waits, a second at first and five minutes in the end, for up to six hours, as on AWS. There are no
+destinations and no dead letter queues of functions: an event that is given up is a line in the log.
 """
 
 import asyncio
@@ -11,11 +12,15 @@ from collections import defaultdict
 from typing import Final
 
 from socketstack.clock import Clock
-from socketstack.errors import FunctionNotFound, RunnerError
+from socketstack.core.model import InvokeResult
+from socketstack.errors import FunctionNotFound, FunctionThrottled, RunnerError
 from socketstack.runner.base import Runner
 
 EVENTS_MAX: Final = 1000
 EVENT_RETRY_SECONDS: Final = (1.0, 2.0)
+THROTTLED_WAIT_SECONDS: Final = (1.0, 300.0)
+"""The first wait of a throttled event, doubled each time, and the longest."""
+EVENT_AGE_MAX_SECONDS: Final = 6 * 3600.0
 
 _logger = logging.getLogger(__name__)
 
@@ -65,7 +70,7 @@ class EventQueue:
         for wait_seconds in (0.0, *EVENT_RETRY_SECONDS):
             await self._clock.sleep(wait_seconds)
             try:
-                result = await self._runner.invoke(function, payload)
+                result = await self._invoke(function, payload)
             except FunctionNotFound as missing:
                 problem = str(missing)
                 break
@@ -76,3 +81,16 @@ class EventQueue:
                     return
                 problem = str(result.failure)
         _logger.warning("An event for %s is given up: %s", function, problem)
+
+    async def _invoke(self, function: str, payload: bytes) -> InvokeResult:
+        """Call a function, once it may be called. Raises what ``Runner.invoke`` raises."""
+        waits_seconds, longest_seconds = THROTTLED_WAIT_SECONDS
+        gives_up_at = self._clock.monotonic_seconds() + EVENT_AGE_MAX_SECONDS
+        while True:
+            try:
+                return await self._runner.invoke(function, payload)
+            except FunctionThrottled:
+                if self._clock.monotonic_seconds() + waits_seconds > gives_up_at:
+                    raise
+            await self._clock.sleep(waits_seconds)
+            waits_seconds = min(waits_seconds * 2, longest_seconds)

@@ -7,6 +7,7 @@ Also who may call them (``FunctionPermits``) and where their logs go (``function
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -63,10 +64,13 @@ class MotoFunctions(FunctionCatalog, LogSink):
         )
         if reference is None:
             raise FunctionNotFound(f"Function not found: {name_or_arn}")
-        record = _record(reference)
-        if record is None:
+        versions = _versions(reference)
+        record = None if versions is None else _record(versions, reference)
+        if versions is None or record is None:
             raise FunctionNotFound(f"Function not found: {reference.arn}")
-        return _function(record, reference)
+        # Reserved for all versions together; moto keeps it with $LATEST.
+        reserved = versions.group["latest"].reserved_concurrency
+        return _function(record, reference, None if reserved is None else int(reserved))
 
 
 class FunctionPermits:
@@ -96,8 +100,16 @@ def _permits(policy: str | None, function_arn: str, source_arn: str) -> PolicyDe
     )
 
 
-def _record(reference: FunctionReference) -> Any:
-    """Moto's record of a version, or None. Makes no backend where there is none."""
+@dataclass(frozen=True, slots=True)
+class _Versions:
+    """Moto's records of one function."""
+
+    group: dict[str, Any]
+    aliases: dict[str, Any]
+
+
+def _versions(reference: FunctionReference) -> _Versions | None:
+    """Moto's records of a function, or None. Makes no backend where there is none."""
     if not is_loaded("awslambda"):
         return None
     # dict.get: the item access of these dictionaries makes what is missing.
@@ -109,16 +121,20 @@ def _record(reference: FunctionReference) -> Any:
     group = storage._functions.get(reference.name)  # noqa: SLF001
     if group is None:
         return None
-    qualifier = reference.qualifier
-    aliases = storage._aliases.get(reference.unqualified_arn, {})  # noqa: SLF001
-    if qualifier in aliases:
-        qualifier = aliases[qualifier].function_version
+    return _Versions(group, storage._aliases.get(reference.unqualified_arn, {}))  # noqa: SLF001
+
+
+def _record(versions: _Versions, reference: FunctionReference) -> Any:
+    """Moto's record of the version that a reference means, or None."""
+    group, qualifier = versions.group, reference.qualifier
+    if qualifier in versions.aliases:
+        qualifier = versions.aliases[qualifier].function_version
     if qualifier in {None, _LATEST}:
         return group["latest"]
     return next((each for each in group["versions"] if str(each.version) == qualifier), None)
 
 
-def _function(record: Any, reference: FunctionReference) -> Function:
+def _function(record: Any, reference: FunctionReference, reserved: int | None) -> Function:
     code = _package(record)
     layers = tuple(_package(layer) for layer in record.layer_versions)
     logging = record.logging_config or {}
@@ -146,6 +162,7 @@ def _function(record: Any, reference: FunctionReference) -> Function:
         code=code,
         layers=layers,
         policy=_policy(record),
+        reserved_concurrency=reserved,
         # Who may call and by which name it was called are no reasons for a new process.
         configuration_digest=hashlib.sha256(
             json.dumps([configuration, digests], sort_keys=True).encode()

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote
 
 from socketstack.clock import Clock, SystemClock
 from socketstack.core.model import InvokeResult
-from socketstack.errors import FunctionNotFound, FunctionUnavailable
+from socketstack.errors import FunctionNotFound, FunctionThrottled, FunctionUnavailable
 from socketstack.ids import Ids, RandomIds
 from socketstack.runner.base import FunctionCatalog, Runner
 from socketstack.services import replies, targets
@@ -63,6 +63,8 @@ class InvokeApi:
             return self._refusal(request, refused)
         except FunctionNotFound as missing:
             return self._refusal(request, _Refused(404, "ResourceNotFoundException", str(missing)))
+        except FunctionThrottled:
+            return self._refusal(request, _rate_exceeded())
         except FunctionUnavailable as unavailable:
             problem = _Refused(400, "InvalidRuntimeException", str(unavailable))
             return self._refusal(request, problem)
@@ -86,7 +88,7 @@ class InvokeApi:
                 return self._answer(request, 204, {})
             case "Event":
                 if not self.events.put(reference.arn, payload):
-                    raise _Refused(429, "TooManyRequestsException", "Rate Exceeded.")
+                    raise _rate_exceeded()
                 return self._answer(request, 202, {})
             case "RequestResponse":
                 result = await self._runner.invoke(function.invoked_arn, payload)
@@ -171,6 +173,10 @@ class _Refused(Exception):  # noqa: N818 - an answer, not a failure
         self.status = status
         self.code = code
         self.message = message
+
+
+def _rate_exceeded() -> _Refused:
+    return _Refused(429, "TooManyRequestsException", "Rate Exceeded.")
 
 
 def _payload(request: AwsRequest, limit_bytes: int) -> bytes:

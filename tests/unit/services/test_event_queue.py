@@ -4,10 +4,19 @@ import pytest
 from fakes import FakeClock, FakeRunner
 
 from socketstack.core.model import InvokeResult
-from socketstack.errors import FunctionNotFound, FunctionUnavailable
+from socketstack.errors import FunctionNotFound, FunctionThrottled, FunctionUnavailable
 from socketstack.services.event_queue import EVENTS_MAX, EventQueue
 
 DONE = InvokeResult(payload=b"null")
+
+
+async def _run_out(events: EventQueue, clock: FakeClock) -> None:
+    """Let time pass until no event is left."""
+    idle = asyncio.create_task(events.idle())
+    while not idle.done():
+        clock.advance(1)
+        await asyncio.sleep(0)
+    await idle
 
 
 async def test_events_of_one_line_run_in_order() -> None:
@@ -69,10 +78,44 @@ async def test_runner_errors_are_tried_again_unless_the_function_is_gone(
     events = EventQueue(runner, clock)
     events.put("f", b"{}")
 
-    idle = asyncio.create_task(events.idle())
-    while not idle.done():
-        clock.advance(1)
-        await asyncio.sleep(0)
-
-    await idle
+    await _run_out(events, clock)
     assert len(runner.calls) == attempts
+
+
+async def test_throttled_event_waits_until_the_function_is_free() -> None:
+    """A throttled event is tried again, also more often than a failed one would be, and runs."""
+    attempts = 0
+
+    async def busy_at_first(_payload: bytes) -> InvokeResult:
+        nonlocal attempts
+        attempts += 1
+        if attempts <= 5:
+            message = "busy"
+            raise FunctionThrottled(message)
+        return DONE
+
+    clock = FakeClock()
+    events = EventQueue(FakeRunner({"f": busy_at_first}), clock)
+    events.put("f", b"{}")
+
+    await _run_out(events, clock)
+
+    assert attempts == 6
+
+
+async def test_event_that_is_throttled_for_six_hours_is_given_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A function that never takes an event loses it after six hours, and the log says so."""
+
+    async def busy(_payload: bytes) -> InvokeResult:
+        message = "busy"
+        raise FunctionThrottled(message)
+
+    clock = FakeClock()
+    events = EventQueue(FakeRunner({"f": busy}), clock)
+    events.put("f", b"{}")
+
+    await _run_out(events, clock)
+
+    assert any("given up: busy" in record.getMessage() for record in caplog.records)
