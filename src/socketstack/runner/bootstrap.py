@@ -11,6 +11,7 @@ sends SETTINGS once, then one CALL at a time; this side sends READY once, or INI
 RESULT or ERROR for each CALL. What a function prints goes through a pipe and never here.
 """
 
+import errno
 import json
 import os
 import re
@@ -29,6 +30,22 @@ RESULT_MAX_BYTES = 6_291_556
 DEBUGGER_ATTEMPTS = 50
 DEBUGGER_PAUSE_SECONDS = 0.1
 MANAGED_HOST = re.compile(r"[^.]+\.execute-api\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
+
+
+WRITING_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
+# Audit events of what changes the file system, and which of their arguments are paths.
+WRITES = {
+    "os.chmod": 1,
+    "os.chown": 1,
+    "os.link": 2,
+    "os.mkdir": 1,
+    "os.remove": 1,
+    "os.rename": 2,
+    "os.rmdir": 1,
+    "os.symlink": 2,
+    "os.truncate": 1,
+    "os.utime": 1,
+}
 
 
 class Channel:
@@ -202,6 +219,34 @@ def lead_names(engine_host: str, engine_port: int) -> None:
     socket.getaddrinfo = getaddrinfo
 
 
+def forbid_writing(folders: list[str]) -> None:
+    """Let Python code change nothing below these folders, which AWS mounts read-only.
+
+    Compiled modules are let through: AWS refuses them without a word, and here they make the next
+    start faster. What native libraries write is not seen.
+    """
+    roots = tuple(os.path.join(os.path.realpath(folder), "") for folder in folders)  # noqa: PTH118
+
+    def is_below(path: object) -> bool:
+        if not isinstance(path, (str, bytes, os.PathLike)):
+            return False  # a file descriptor
+        text = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - called for every file opened
+        return text.startswith(roots) and "__pycache__" not in text
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            paths = arguments[:1] if (arguments[2] or 0) & WRITING_FLAGS else ()
+        elif event in WRITES:
+            paths = arguments[: WRITES[event]]
+        else:
+            return
+        for path in paths:
+            if is_below(path):
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS), os.fsdecode(path))
+
+    sys.addaudithook(watch)
+
+
 def open_debugger(folder: str, host: str, port: int) -> None:
     """Let a debugger attach on a port, without waiting for it."""
     sys.path.append(folder)
@@ -237,6 +282,7 @@ def main() -> None:
 
     set_paths(**settings["paths"])
     lead_names(settings["host"], settings["port"])
+    forbid_writing(settings["read_only"])
     if settings["debugger"]:
         open_debugger(**settings["debugger"])
     bootstrap.create_log_sink = LineSink
