@@ -1,5 +1,6 @@
 import json
 import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -372,3 +373,26 @@ async def test_loading_beyond_lambdas_limit_counts_against_the_call(
     first, second = await world.call(), await world.call()
 
     assert first < 29_600 < second
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="strays are found through /proc")
+async def test_stop_ends_what_left_its_process_group(tmp_path: Path) -> None:
+    """A process that a function started in a session of its own ends with the engine."""
+    note = tmp_path / "pid"
+    async with runner_world(tmp_path / "work") as world:
+        world.add(
+            """
+            import pathlib, subprocess, sys
+            def handle(event, context):
+                child = subprocess.Popen(
+                    [sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True
+                )
+                pathlib.Path(event).write_text(str(child.pid))
+            """
+        )
+        await world.call(str(note))
+        stray = int(note.read_text())
+        was_running = is_running(stray)
+
+    await eventually(lambda: not is_running(stray))
+    assert was_running

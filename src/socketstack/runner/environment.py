@@ -10,6 +10,7 @@ from typing import Final
 
 from socketstack.runner.base import Function
 
+TASK_ROOT: Final = "LAMBDA_TASK_ROOT"
 RESERVED: Final = frozenset(
     {
         "_HANDLER",
@@ -29,7 +30,7 @@ RESERVED: Final = frozenset(
         "AWS_SECRET_ACCESS_KEY",
         "AWS_SESSION_TOKEN",
         "LAMBDA_RUNTIME_DIR",
-        "LAMBDA_TASK_ROOT",
+        TASK_ROOT,
     }
 )
 """Names that Lambda does not let a function's configuration set."""
@@ -136,7 +137,7 @@ def _reserved(function: Function, places: Places, stream: str, region: str) -> d
         "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group or f"/aws/lambda/{function.name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": stream,
         "LAMBDA_RUNTIME_DIR": str(places.runtime),
-        "LAMBDA_TASK_ROOT": str(places.task),
+        TASK_ROOT: str(places.task),
     }
 
 

@@ -35,6 +35,7 @@ from socketstack.runner.runtime import (
     make_python_folder,
     make_runtime_folder,
 )
+from socketstack.runner.strays import kill_strays
 from socketstack.trace import Step, Trace
 
 _TIDY_SECONDS: Final = 30.0
@@ -166,6 +167,8 @@ class LocalRunner:
             room.pool.kill()
         for room in self._rooms.values():
             await room.pool.wait_ended()
+        if self._rooms:
+            await asyncio.to_thread(kill_strays, self._folder)
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     # How many calls at once
