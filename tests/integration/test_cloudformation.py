@@ -623,3 +623,28 @@ def test_regions_do_not_see_each_other(cloud: Cloud) -> None:
     assert len(there) == 1
     assert len(parameter_names(cloud)) == 1
     assert arn.startswith(f"arn:aws:cloudformation:eu-central-1:{ACCOUNT}:stack/demo/")
+
+
+@pytest.mark.parametrize(
+    ("type_name", "member", "switch"),
+    [
+        pytest.param("AWS::SQS::Queue", "QueueName", "FifoQueue", id="queue"),
+        pytest.param("AWS::SNS::Topic", "TopicName", "FifoTopic", id="topic"),
+    ],
+)
+def test_fifo_names_end_with_their_suffix(
+    cloud: Cloud, type_name: str, member: str, switch: str
+) -> None:
+    """A made-up FIFO name gets the suffix; one of the user's own without it fails the stack."""
+    unnamed = {"Type": type_name, "Properties": {switch: True}}
+    named = {"Type": type_name, "Properties": {switch: True, member: "orders"}}
+
+    good = create(cloud, template({"One": unnamed}))
+    bad = create(cloud, template({"Two": named}), name="other")
+
+    assert good["StackStatus"] == "CREATE_COMPLETE"
+    assert physical_ids(cloud)["One"].endswith(".fifo")
+    assert bad["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert ".fifo" in bad["StackStatusReason"] + str(
+        cloud.client("cloudformation").describe_stack_events(StackName="other")["StackEvents"]
+    )

@@ -359,3 +359,24 @@ async def test_retained_resources_of_a_call_are_kept(region: Region) -> None:
     assert failed == "DELETE_FAILED"
     assert region.stacks.live() == []
     assert region.names == ["A"]
+
+
+async def test_what_a_glued_resource_depends_on_stays(region: Region) -> None:
+    """A deletion that fails leaves alone what the failed resource still uses; the rest goes."""
+    await region.call(
+        "CreateStack",
+        {
+            "Base": topic(),
+            "Middle": topic(DependsOn="Base"),
+            "Top": topic("glued", DependsOn="Middle"),
+            "Other": topic(),
+        },
+    )
+
+    await region.call("DeleteStack")
+
+    stack = region.stacks.get("s")
+    assert stack.status == "DELETE_FAILED"
+    assert stack.reason == "The following resource(s) failed to delete: [Top]."
+    assert region.names == ["Base", "Middle", "Top"]
+    assert list(stack.resources) == ["Base", "Middle", "Top"]

@@ -379,11 +379,18 @@ class Deployment:
     async def _remove_all(
         self, *, is_rollback: bool, retained: frozenset[str] = frozenset()
     ) -> list[str]:
-        """Remove every resource, users before what they use; the logical ids that stayed."""
+        """Remove every resource, users before what they use; the logical ids that failed.
+
+        What a resource that stayed depends on stays too, as on AWS.
+        """
         failed: list[str] = []
         left = dict(self._stack.resources)
+        stuck: list[Resource] = []
         while left:
-            free = [n for n in left if not any(n in one.needs for one in left.values())]
+            users = [*left.values(), *stuck]
+            free = [n for n in left if not any(n in one.needs for one in users)]
+            if not free and stuck:
+                break
             logical_id = (free or list(left))[-1]
             resource = left.pop(logical_id)
             is_retained = logical_id in retained or _retains(
@@ -393,6 +400,7 @@ class Deployment:
                 self._stack.resources.pop(logical_id, None)
             else:
                 failed.append(logical_id)
+                stuck.append(resource)
         return failed
 
     async def _remove(self, resource: Resource, *, is_retained: bool) -> bool:

@@ -39,8 +39,8 @@ def _queue_attributes(properties: Properties) -> dict[str, str]:
 
 async def _create_queue(work: Work, properties: Properties) -> str:
     name = work.name(properties.get("QueueName"), limit=75)
-    if properties.get("FifoQueue") and not name.endswith(".fifo"):
-        name += ".fifo"
+    if text(properties.get("FifoQueue")) == "true" and not properties.get("QueueName"):
+        name += ".fifo"  # a name of the user's own must end so itself
     made = await work.services.call(
         "sqs",
         "CreateQueue",
@@ -117,8 +117,8 @@ _TOPIC_ATTRIBUTES: Final = ("DisplayName", "KmsMasterKeyId", "FifoTopic")
 
 async def _create_topic(work: Work, properties: Properties) -> str:
     name = work.name(properties.get("TopicName"), limit=200)
-    if properties.get("FifoTopic") and not name.endswith(".fifo"):
-        name += ".fifo"
+    if text(properties.get("FifoTopic")) == "true" and not properties.get("TopicName"):
+        name += ".fifo"  # a name of the user's own must end so itself
     attributes: dict[str, str] = {
         n: text(properties[n]) for n in _TOPIC_ATTRIBUTES if n in properties
     }

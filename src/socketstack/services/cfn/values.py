@@ -5,7 +5,6 @@ member or list item that it stands for.
 """
 
 import base64
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
@@ -81,7 +80,11 @@ def _resolve(value: Any, scope: Scope) -> Any:
     if name is not None:
         function = _FUNCTIONS.get(name)
         if function is None:
-            raise InvalidTemplate(f"Template error: {name} is not supported by the local engine.")
+            # Some exist with a macro (AWS::LanguageExtensions), which is refused by name before.
+            raise InvalidTemplate(
+                f"Template error: Encountered unsupported function: {name} Supported functions "
+                f"are: [{', '.join(_FUNCTIONS)}]"
+            )
         return function(value[name], scope)
     if isinstance(value, dict):
         pairs = ((key, _resolve(item, scope)) for key, item in value.items())
@@ -248,17 +251,6 @@ def _base64(argument: Any, scope: Scope) -> str:
     return base64.b64encode(text(_resolve(argument, scope)).encode()).decode()
 
 
-def _to_json_string(argument: Any, scope: Scope) -> str:
-    return json.dumps(_resolve(argument, scope), separators=(",", ":"))
-
-
-def _length(argument: Any, scope: Scope) -> int:
-    items = _resolve(argument, scope)
-    if not isinstance(items, list):
-        raise InvalidTemplate("Template error: Fn::Length requires a list")
-    return len(items)
-
-
 def _get_azs(argument: Any, scope: Scope) -> list[str]:
     region = text(_resolve(argument, scope)) or text(scope.ref("AWS::Region"))
     return [f"{region}{zone}" for zone in "abc"]
@@ -275,7 +267,5 @@ _FUNCTIONS: Final[Mapping[str, Callable[[Any, Scope], Any]]] = {
     "Fn::FindInMap": _find_in_map,
     "Fn::ImportValue": _import_value,
     "Fn::Base64": _base64,
-    "Fn::ToJsonString": _to_json_string,
-    "Fn::Length": _length,
     "Fn::GetAZs": _get_azs,
 }
