@@ -396,3 +396,29 @@ async def test_stop_ends_what_left_its_process_group(tmp_path: Path) -> None:
 
     await eventually(lambda: not is_running(stray))
     assert was_running
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read through /proc")
+async def test_function_that_holds_too_much_is_killed_as_on_aws(world: World) -> None:
+    """A call beyond the memory size ends with its process, says why, and the next one works."""
+    world.add(
+        """
+        import time
+        def handle(event, context):
+            held = [bytearray(b"x") * 1024 * 1024 for _ in range(event)]
+            time.sleep(600 if event else 0)
+            return "fine"
+        """,
+        memory_mb=128,
+    )
+
+    killed = await world.invoke(160)
+    after = await world.call(0)
+
+    error = json.loads(killed.payload)
+    assert killed.failure is UNHANDLED
+    assert error["errorType"] == "Runtime.ExitError"
+    assert error["errorMessage"].endswith("Error: Runtime exited with error: signal: killed")
+    assert "Memory Size: 128 MB\tMax Memory Used: 128 MB" in killed.log_tail.decode()
+    assert any("ran out of memory: it held" in told for told in world.told(Step.FUNCTION))
+    assert after == "fine"

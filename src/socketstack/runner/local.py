@@ -39,6 +39,7 @@ from socketstack.runner.strays import kill_strays
 from socketstack.trace import Step, Trace
 
 _TIDY_SECONDS: Final = 30.0
+_MEMORY_LOOK_SECONDS: Final = 0.2
 _PYTHON: Final = re.compile(r"python3\.\d+")
 _LOOPBACK: Final = "127.0.0.1"
 _NAMED_CHANGES: Final = 3
@@ -89,7 +90,7 @@ class LocalRunner:
             region: Region of functions that name none.
             ca_bundle: Certificate authorities that functions trust; None for the machine's.
             debug_port: First port for debuggers; None when not debugging. With it there is one
-                process per function, and no timeouts.
+                process per function, and no limit of time or memory.
         """
         self._catalog = catalog
         self._logs = logs
@@ -112,7 +113,8 @@ class LocalRunner:
         self._warned: set[str] = set()
         self._running: Counter[str] = Counter()
         """Calls that run or wait in line, by the function's ARN."""
-        self._tidying: asyncio.Task[None] | None = None
+        self._minding: list[asyncio.Task[None]] = []
+        """What looks after processes from time to time, from the first one on."""
         self._is_stopped = False
 
     async def invoke(
@@ -157,10 +159,10 @@ class LocalRunner:
     async def stop(self) -> None:
         """Kill and reap every process, refuse waiting calls and remove the runner's folders."""
         self._is_stopped = True
-        if self._tidying is not None:
-            self._tidying.cancel()
+        for task in self._minding:
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._tidying
+                await task
         for room in self._rooms.values():
             if room.preparing is not None:
                 await room.preparing
@@ -313,11 +315,18 @@ class LocalRunner:
                 room.pool.reap_idle()
             await self._discard()
 
+    async def _mind_memory(self) -> None:
+        while True:
+            await self._clock.sleep(_MEMORY_LOOK_SECONDS)
+            for room in self._rooms.values():
+                room.pool.check_memory()
+
     # Processes
 
     def _start(self, edition: Edition, on_free: Callback, on_ended: Callback) -> FunctionProcess:
-        if self._tidying is None:
-            self._tidying = asyncio.get_running_loop().create_task(self._tidy())
+        if not self._minding:
+            loop = asyncio.get_running_loop()
+            self._minding += [loop.create_task(each()) for each in (self._tidy, self._mind_memory)]
         function = edition.function
         date = reports.iso_time(self._clock.now_ms())[:10]
         stream = log_stream(date, function.version, self._ids.uuid())
@@ -377,7 +386,7 @@ class LocalRunner:
             ),
             folder=places.task,
             settings=settings,
-            has_timeouts=self._debug_port is None,
+            has_limits=self._debug_port is None,
         )
 
     def _debugger(self, function: Function) -> Json:

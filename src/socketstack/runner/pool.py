@@ -78,6 +78,11 @@ class Pool:
             if process.idle_since_seconds <= oldest:
                 process.kill("idle")
 
+    def check_memory(self) -> None:
+        """End the processes that hold more than their function's memory size."""
+        for process in list(self._editions):
+            process.check_memory()
+
     def kill(self) -> None:
         """End all processes and refuse the calls in line."""
         while self._waiting:

@@ -11,7 +11,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import Final
 
 from socketstack.clock import Clock
 from socketstack.core.model import FailureKind, InvokeResult, Json
-from socketstack.runner import reports
+from socketstack.runner import memory, reports
 from socketstack.runner.base import Function
 from socketstack.runner.channel import Channel, Received, Sent
 from socketstack.runner.logs import ProcessLog
@@ -33,7 +32,6 @@ INIT_MAX_MS: Final = 10_000
 _LOG_READ_BYTES: Final = 64 * 1024
 _LOG_DRAIN_READS: Final = 64
 _PEAK_EVERY_SECONDS: Final = 1.0
-_BYTES_PER_MB: Final = 1024 * 1024
 _HEAD_LENGTH_BYTES: Final = 4
 _REFUSED: Final = b'"errorType": "Function.ResponseSizeTooLarge"}'
 
@@ -47,7 +45,8 @@ class Launch:
     folder: Path
     settings: Mapping[str, Json]
     """What ``runner.bootstrap`` is told first."""
-    has_timeouts: bool = True
+    has_limits: bool = True
+    """Whether time and memory are limited; not while somebody debugs."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -112,7 +111,7 @@ class FunctionProcess:
         self.state = State.STARTING
         self.idle_since_seconds = 0.0
         self._function = function
-        self._has_timeouts = launch.has_timeouts
+        self._has_limits = launch.has_limits
         self._is_json = launch.environment.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
         self._log = log
         self._clock = clock
@@ -166,7 +165,7 @@ class FunctionProcess:
         self._limit(allowed_ms)
 
     def _limit(self, allowed_ms: float) -> None:
-        if self._has_timeouts:
+        if self._has_limits:
             self._timer = self._loop.call_later(max(allowed_ms, 0) / 1000, self._time_out)
 
     def _begin(self, call: Call) -> None:
@@ -202,7 +201,7 @@ class FunctionProcess:
         figures = reports.Figures(
             duration_ms=duration_ms,
             memory_mb=call.function.memory_mb,
-            peak_mb=self._peak(),
+            peak_mb=min(self._peak(), call.function.memory_mb),
             init_ms=self._init_ms if self._is_cold else None,
             status=status,
             error_type=error_type,
@@ -320,6 +319,20 @@ class FunctionProcess:
             self._event(f"killed: {reason}")
         self._end()
 
+    def check_memory(self) -> None:
+        """End the process when it holds more than its function's memory size."""
+        allowed_mb = self._function.memory_mb
+        if not self._has_limits or self.state in {State.IDLE, State.ENDED}:
+            return
+        held_mb = memory.resident_mb(self._child.pid)
+        if held_mb > allowed_mb:
+            self._peak_mb = held_mb
+            self._event(
+                f"ran out of memory: it held {held_mb} MB, and its memory size is {allowed_mb} MB. "
+                "Give it more (MemorySize), or make it hold less."
+            )
+            self._kill_group()  # the call then fails as with any process that is killed
+
     def _gone(self) -> None:
         """The process closed its channel: it ends by itself, or can no longer be spoken to."""
         if self.state is not State.ENDED:
@@ -396,21 +409,9 @@ class FunctionProcess:
         now = self._clock.monotonic_seconds()
         if self._peak_mb == 0 or now - self._peak_read_seconds >= _PEAK_EVERY_SECONDS:
             self._peak_read_seconds = now
-            self._peak_mb = max(_peak_mb(self._child.pid), self._peak_mb)
+            self._peak_mb = max(memory.peak_mb(self._child.pid), self._peak_mb)
         return self._peak_mb
 
     def _event(self, summary: str) -> None:
         name = self._function.name
         self._trace.emit(Step.FUNCTION, f"{name} {summary}", function=name, pid=self._child.pid)
-
-
-def _peak_mb(pid: int) -> int:
-    if sys.platform != "linux":
-        return 0
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0  # it is gone
-    _, _, rest = status.partition("VmHWM:")
-    kilobytes = rest.split(maxsplit=1)[:1]
-    return -(-int(kilobytes[0]) * 1024 // _BYTES_PER_MB) if kilobytes else 0
