@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from socketstack.clock import Clock
 from socketstack.runner.base import LiveFolder
+from socketstack.runner.watch import LEFT_OUT, Watch
 
-_LEFT_OUT: Final = frozenset({"__pycache__", "node_modules"})
+LOOK_AGAIN_SECONDS: Final = 0.1
+"""How long the system's word is taken that nothing changed: some shared folders do not tell."""
 
 FileState = tuple[str, int, int, int]
 """A file's path in its folder, time of change in nanoseconds, size and inode."""
@@ -31,17 +34,32 @@ class Roots:
 
 
 class LiveCode:
-    """The source folders of one function, and what was in them."""
+    """The source folders of one function, and what was in them; ``close`` it."""
 
-    def __init__(self, folders: Sequence[LiveFolder]) -> None:
+    def __init__(self, folders: Sequence[LiveFolder], clock: Clock) -> None:
         self._folders = tuple(folders)
+        self._clock = clock
+        self._watch = Watch([str(folder.source) for folder in self._folders])
+        self._seen: Signature = ()
+        self._look_again_seconds = clock.monotonic_seconds()
         self._deployed = self.signature()
         self._known: list[set[str]] = [set() for _ in self._folders]
         self._learn(self._deployed)
 
     def signature(self) -> Signature:
-        """The state of the sources now: a stat of every file, no reading."""
-        return tuple(tuple(sorted(_files(str(folder.source)))) for folder in self._folders)
+        """The state of the sources now: a stat of every file, unless nothing has changed."""
+        now_seconds = self._clock.monotonic_seconds()
+        if now_seconds >= self._look_again_seconds or not self._watch.is_quiet():
+            self._look_again_seconds = now_seconds + LOOK_AGAIN_SECONDS
+            self._watch.begin()  # before the look, so that no change falls between them
+            self._seen = tuple(
+                tuple(sorted(_files(str(folder.source)))) for folder in self._folders
+            )
+        return self._seen
+
+    def close(self) -> None:
+        """Watch no longer."""
+        self._watch.close()
 
     def is_as_deployed(self, signature: Signature) -> bool:
         """Whether the sources are what they were when they were named."""
@@ -87,7 +105,7 @@ def _files(top: str, inner: str = "") -> Iterator[FileState]:
         return
     with entries:
         for entry in entries:
-            if entry.name in _LEFT_OUT or entry.name.startswith("."):
+            if entry.name in LEFT_OUT or entry.name.startswith("."):
                 continue
             path = f"{inner}/{entry.name}" if inner else entry.name
             with suppress(OSError):  # it may go away meanwhile, which the next look notices

@@ -151,10 +151,11 @@ class LocalRunner:
 
         What the folders hold now counts as what was deployed.
         """
+        before = self._live.pop(function_name, None)
+        if before is not None:
+            before.close()
         if folders:
-            self._live[function_name] = LiveCode(folders)
-        else:
-            self._live.pop(function_name, None)
+            self._live[function_name] = LiveCode(folders, self._clock)
 
     async def stop(self) -> None:
         """Kill and reap every process, refuse waiting calls and remove the runner's folders."""
@@ -171,6 +172,8 @@ class LocalRunner:
             await room.pool.wait_ended()
         if self._rooms:
             await asyncio.to_thread(kill_strays, self._folder)
+        for live in self._live.values():
+            live.close()
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     # How many calls at once

@@ -1,10 +1,28 @@
 import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from fakes import FakeClock
 
 from socketstack.runner.base import LiveFolder
-from socketstack.runner.live import LiveCode, Roots
+from socketstack.runner.live import LOOK_AGAIN_SECONDS, LiveCode, Roots
+
+Watched = Callable[[LiveFolder], LiveCode]
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Time stands still: what is noticed at once was not noticed by waiting."""
+    return FakeClock()
+
+
+@pytest.fixture
+def watched(clock: FakeClock) -> Iterator[Watched]:
+    """Makes live code of one folder."""
+    with ExitStack() as stack:
+        yield lambda folder: stack.enter_context(closing(LiveCode([folder], clock)))
 
 
 @pytest.fixture
@@ -35,17 +53,17 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in files}
 
 
-def test_untouched_source_is_as_deployed(source: Path) -> None:
+def test_untouched_source_is_as_deployed(source: Path, watched: Watched) -> None:
     """Looking at a source twice gives the same state."""
-    live = LiveCode([LiveFolder(source=source)])
+    live = watched(LiveFolder(source=source))
 
     assert live.is_as_deployed(live.signature())
 
 
 @pytest.mark.parametrize("change", ["text", "same-size", "added", "deleted", "replaced", "inner"])
-def test_any_change_is_noticed(source: Path, change: str) -> None:
+def test_any_change_is_noticed(source: Path, change: str, watched: Watched) -> None:
     """Whatever happens to a file, the state of the source is another one."""
-    live = LiveCode([LiveFolder(source=source)])
+    live = watched(LiveFolder(source=source))
     file = source / "a.py"
     os.utime(file, ns=(0, 0))
     before = live.signature()
@@ -72,9 +90,9 @@ def test_any_change_is_noticed(source: Path, change: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["__pycache__/a.pyc", ".git/index", "node_modules/x.js", ".a.swp"])
-def test_what_no_function_needs_is_left_out(source: Path, name: str) -> None:
+def test_what_no_function_needs_is_left_out(source: Path, name: str, watched: Watched) -> None:
     """Caches, hidden files and foreign packages are not watched."""
-    live = LiveCode([LiveFolder(source=source)])
+    live = watched(LiveFolder(source=source))
 
     (source / name).parent.mkdir(exist_ok=True)
     (source / name).touch()
@@ -83,10 +101,10 @@ def test_what_no_function_needs_is_left_out(source: Path, name: str) -> None:
 
 
 def test_generation_has_package_and_sources_as_they_are_now(
-    source: Path, deployed: Roots, tmp_path: Path
+    source: Path, deployed: Roots, tmp_path: Path, watched: Watched
 ) -> None:
     """Changed, new and deleted sources show; what was only built in stays."""
-    live = LiveCode([LiveFolder(source=source)])
+    live = watched(LiveFolder(source=source))
     (source / "a.py").write_text("a = 2")
     (source / "inner" / "b.py").unlink()
     (source / "new.py").write_text("new")
@@ -99,10 +117,10 @@ def test_generation_has_package_and_sources_as_they_are_now(
 
 
 def test_file_that_came_and_went_is_in_no_later_generation(
-    source: Path, deployed: Roots, tmp_path: Path
+    source: Path, deployed: Roots, tmp_path: Path, watched: Watched
 ) -> None:
     """A source added after the deployment and deleted again is gone for good."""
-    live = LiveCode([LiveFolder(source=source)])
+    live = watched(LiveFolder(source=source))
     (source / "library.py").write_text("mine for a while")
     live.generation(deployed, tmp_path / "1", live.signature())
     (source / "library.py").unlink()
@@ -113,10 +131,10 @@ def test_file_that_came_and_went_is_in_no_later_generation(
 
 
 def test_file_that_became_a_folder_is_replaced(
-    source: Path, deployed: Roots, tmp_path: Path
+    source: Path, deployed: Roots, tmp_path: Path, watched: Watched
 ) -> None:
     """A module that becomes a package of the same place does not stop the reload."""
-    live = LiveCode([LiveFolder(source=source)])
+    live = watched(LiveFolder(source=source))
     (source / "a.py").unlink()
     (source / "a.py").mkdir()
     (source / "a.py" / "inside").write_text("x")
@@ -127,10 +145,10 @@ def test_file_that_became_a_folder_is_replaced(
 
 
 def test_prefix_places_the_source_inside_the_package(
-    source: Path, deployed: Roots, tmp_path: Path
+    source: Path, deployed: Roots, tmp_path: Path, watched: Watched
 ) -> None:
     """A source with a prefix is laid over that folder of the package."""
-    live = LiveCode([LiveFolder(source=source / "inner", prefix="inner")])
+    live = watched(LiveFolder(source=source / "inner", prefix="inner"))
     (source / "inner" / "b.py").write_text("b = 2")
 
     roots = live.generation(deployed, tmp_path / "1", live.signature())
@@ -143,10 +161,10 @@ def test_prefix_places_the_source_inside_the_package(
 
 
 def test_prefix_of_a_layer_places_the_source_there(
-    source: Path, deployed: Roots, tmp_path: Path
+    source: Path, deployed: Roots, tmp_path: Path, watched: Watched
 ) -> None:
     """A source with a prefix that only the layers have is laid over the layers."""
-    live = LiveCode([LiveFolder(source=source / "inner", prefix="python")])
+    live = watched(LiveFolder(source=source / "inner", prefix="python"))
 
     roots = live.generation(deployed, tmp_path / "1", live.signature())
 
@@ -155,17 +173,56 @@ def test_prefix_of_a_layer_places_the_source_there(
     assert contents(deployed.layers) == {"python/shared.py": "deployed"}
 
 
-def test_source_with_a_circle_of_links_is_read(source: Path) -> None:
+def test_source_with_a_circle_of_links_is_read(source: Path, watched: Watched) -> None:
     """A link that leads back to its own folder does not trap the look."""
     (source / "circle").symlink_to(source)
 
-    live = LiveCode([LiveFolder(source=source)])
+    live = watched(LiveFolder(source=source))
 
     assert [state[0] for state in live.signature()[0]] == ["a.py", "inner/b.py"]
 
 
-def test_missing_source_has_no_files(tmp_path: Path) -> None:
+def test_missing_source_has_no_files(tmp_path: Path, watched: Watched) -> None:
     """A source folder that is gone is a folder without files."""
-    live = LiveCode([LiveFolder(source=tmp_path / "gone")])
+    live = watched(LiveFolder(source=tmp_path / "gone"))
 
     assert live.signature() == ((),)
+
+
+def test_unchanged_source_is_not_looked_at_again(
+    source: Path, watched: Watched, clock: FakeClock
+) -> None:
+    """Nothing is read while the system says that nothing changed, and all of it now and then."""
+    live = watched(LiveFolder(source=source))
+    before = live.signature()
+
+    at_once = live.signature()
+    clock.advance(LOOK_AGAIN_SECONDS)
+    later = live.signature()
+
+    assert at_once is before
+    assert later == before
+    assert later is not before
+
+
+def test_change_behind_a_link_is_noticed(source: Path, watched: Watched, tmp_path: Path) -> None:
+    """A file that lies elsewhere and is linked into the source is looked at every time."""
+    (tmp_path / "elsewhere.py").write_text("a = 1")
+    (source / "linked.py").symlink_to(tmp_path / "elsewhere.py")
+    live = watched(LiveFolder(source=source))
+    before = live.signature()
+
+    (tmp_path / "elsewhere.py").write_text("a = 100")
+
+    assert live.changes(before, live.signature()) == ["linked.py"]
+
+
+def test_change_in_a_new_folder_is_noticed(source: Path, watched: Watched) -> None:
+    """A folder that was made later is watched as well."""
+    live = watched(LiveFolder(source=source))
+    (source / "later").mkdir()
+    before = live.signature()
+
+    (source / "later" / "c.py").touch()
+
+    assert live.changes(before, live.signature()) == ["later/c.py"]
