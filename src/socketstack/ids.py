@@ -7,11 +7,14 @@ and message ids: 11 bytes in URL-safe base64, 16 characters ending in one ``=``)
 import base64
 import secrets
 import string
+import threading
 import uuid
 from typing import Protocol
 
 _ALPHABET = string.ascii_lowercase + string.digits
 _SOCKET_ID_BYTES = 11
+_UUID_BYTES = 16
+_DRAWN_BYTES = 4096
 
 
 class Ids(Protocol):
@@ -33,14 +36,29 @@ class Ids(Protocol):
 class RandomIds:
     """Identifiers nobody can guess."""
 
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._drawn = b""
+        self._used = 0
+
+    def _bytes(self, count: int) -> bytes:
+        """Random bytes, none of them twice; drawn in stock, as each draw is a system call."""
+        with self._lock:
+            start, end = self._used, self._used + count
+            if end > len(self._drawn):
+                self._drawn = secrets.token_bytes(_DRAWN_BYTES)
+                start, end = 0, count
+            self._used = end
+            return self._drawn[start:end]
+
     def resource_id(self, length: int) -> str:
         """Lower-case letters and digits, ``length`` of them."""
         return "".join(secrets.choice(_ALPHABET) for _ in range(length))
 
     def socket_id(self) -> str:
         """A connection, request or message id. Rule 2.42."""
-        return base64.urlsafe_b64encode(secrets.token_bytes(_SOCKET_ID_BYTES)).decode()
+        return base64.urlsafe_b64encode(self._bytes(_SOCKET_ID_BYTES)).decode()
 
     def uuid(self) -> str:
         """A UUID, as Lambda uses for its request ids."""
-        return str(uuid.uuid4())
+        return str(uuid.UUID(bytes=self._bytes(_UUID_BYTES), version=4))

@@ -8,6 +8,7 @@ Rules: 2.32, 2.33, 2.37 to 2.47, 3.03 to 3.06, 3.19 to 3.22, 5.20 to 5.25, 8.04 
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Literal, NotRequired, TypedDict, cast
 
 from socketstack.core.model import Connection, EventType, Json, Message, Upgrade
@@ -239,7 +240,12 @@ def disconnect_event(
 
 def request_time(time_ms: int) -> str:
     """Milliseconds since the epoch as ``dd/MMM/yyyy:HH:mm:ss +0000``. Rule 2.43."""
-    moment = datetime.fromtimestamp(time_ms // 1000, UTC)
+    return _request_time(time_ms // 1000)
+
+
+@lru_cache(maxsize=8)  # messages come by the thousand in a second
+def _request_time(seconds: int) -> str:
+    moment = datetime.fromtimestamp(seconds, UTC)
     # strftime's %b follows the locale, AWS does not.
     return f"{moment:%d}/{_MONTHS[moment.month - 1]}/{moment:%Y:%H:%M:%S} +0000"
 

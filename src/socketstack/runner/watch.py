@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from io import FileIO
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 LEFT_OUT: Final = frozenset({"__pycache__", "node_modules"})
 """Folders that no function needs; hidden ones are left out as well."""
+
+
+_READ_BYTES: Final = 4096
 
 
 class Watch:
@@ -41,7 +45,8 @@ class Watch:
         """Whether nothing has changed since ``begin``; false when that cannot be told."""
         if not self._is_whole or self._told is None:
             return False
-        self._is_whole = not self._told.read(timeout=0)
+        # FileIO's own read is one system call; the library's asks for the size before.
+        self._is_whole = not FileIO.read(self._told, _READ_BYTES)
         return self._is_whole
 
     def close(self) -> None:
