@@ -12,8 +12,8 @@ STACK_NAME ?= socketstack
 export
 
 .DEFAULT_GOAL := help
-.PHONY: help setup local-up local-down logs token push build fmt lint types test integration-test \
-	bench check aws-deploy aws-destroy clean
+.PHONY: help setup local-up local-down logs token push doctor build fmt lint types test \
+	integration-test bench check aws-deploy aws-destroy clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36m%-17s\033[0m %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,9 @@ token: ## mint a short-lived token (USER_ID=demo)
 
 push: ## send MESSAGE="text" to clients (TO=all, TO=user:NAME, TO=connection:ID)
 	@scripts/run push
+
+doctor: ## examine the deployed API and try handshakes that must fail (TARGET=embedded or aws)
+	@scripts/run doctor
 
 build: ## build functions and layers into .build (TARGET=embedded or aws)
 	@scripts/run build

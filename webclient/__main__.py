@@ -1,10 +1,11 @@
-"""``python -m webclient serve|up|down|token|push``.
+"""``python -m webclient serve|up|down|token|tokens|push``.
 
 Exit codes: 0 done, 1 nobody was reached, 2 something the user can fix.
 """
 
 import argparse
 import asyncio
+import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -21,6 +22,8 @@ from webclient.backend import Backend
 from webclient.errors import ConfigError
 from webclient.settings import Settings, from_environment
 from webclient.stack import read_stack
+
+_EXPIRED_FOR_SECONDS: Final = 3600
 
 Command = Callable[[argparse.Namespace, Settings], int]
 
@@ -63,6 +66,9 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     token.add_argument("--audience", help="another audience, to try a refusal")
     token.add_argument("--issuer", help="another issuer, to try a refusal")
     token.set_defaults(command=_token)
+    commands.add_parser(
+        "tokens", help="print one good token and two that must be refused, as JSON"
+    ).set_defaults(command=_tokens)
     push = commands.add_parser("push", help="send a message to clients")
     push.add_argument("--message", default=settings.message, help="text to send (MESSAGE)")
     push.add_argument("--to", default=settings.to, help="all, user:NAME or connection:ID (TO)")
@@ -114,6 +120,17 @@ def _token(parsed: argparse.Namespace, settings: Settings) -> int:
         audience=parsed.audience,
     )
     _say(made.text)
+    return 0
+
+
+def _tokens(_parsed: argparse.Namespace, settings: Settings) -> int:
+    backend = _backend(settings)
+    tokens = {
+        "good": backend.mint(settings.user_id),
+        "expired": backend.mint(settings.user_id, lives_seconds=-_EXPIRED_FOR_SECONDS),
+        "foreign": backend.mint(settings.user_id, audience="somebody-else"),
+    }
+    _say(json.dumps({name: token.text for name, token in tokens.items()}))
     return 0
 
 

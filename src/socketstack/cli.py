@@ -94,6 +94,21 @@ def _parser() -> argparse.ArgumentParser:
     deploy.add_argument("--region", help="AWS region (AWS_REGION)")
     deploy.set_defaults(run=_deploy)
 
+    doctor = commands.add_parser("doctor", help="find out what is wrong with a deployed API")
+    _target_argument(doctor)
+    doctor.add_argument("--api", metavar="ID", help="the API; else the stack's, or the only one")
+    doctor.add_argument("--stack-name", help="the stack that made the API")
+    doctor.add_argument("--stage", metavar="NAME", help="the stage; else the only one")
+    doctor.add_argument("--region", help="AWS region (AWS_REGION)")
+    doctor.add_argument(
+        "--tokens",
+        metavar="FILE",
+        help='JSON with tokens to try: "good", "expired", "foreign"; - is standard input',
+    )
+    doctor.add_argument("--no-probes", action="store_true", help="make no handshakes")
+    doctor.add_argument("--json", action="store_true", help="print one JSON document")
+    doctor.set_defaults(run=_doctor)
+
     destroy = commands.add_parser("destroy", help="delete a stack from an AWS account")
     _stack_argument(destroy)
     destroy.add_argument("--region", help="AWS region (AWS_REGION)")
@@ -233,6 +248,28 @@ def _deploy(options: argparse.Namespace, _settings: Settings) -> int:
     for name, value in deployment.outputs.items():
         _say(f"{name:<16} {value}")
     return 0
+
+
+def _doctor(options: argparse.Namespace, settings: Settings) -> int:
+    from rich.console import Console
+
+    from socketstack.clock import SystemClock
+    from socketstack.doctor.command import doctor, read_tokens
+    from socketstack.kit.cloud import aws_cloud, local_cloud
+
+    is_local = options.target == "embedded"
+    console = Console(highlight=False, emoji=False, markup=False, soft_wrap=True)
+    is_healthy = doctor(
+        local_cloud(settings) if is_local else aws_cloud(options.region),
+        api_id=options.api,
+        stack_name=options.stack_name,
+        stage_name=options.stage,
+        tokens=None if options.no_probes else read_tokens(options.tokens),
+        is_json=options.json,
+        clock=SystemClock(),
+        show=console.print,
+    )
+    return 0 if is_healthy else _FAILED
 
 
 def _destroy(options: argparse.Namespace, _settings: Settings) -> int:

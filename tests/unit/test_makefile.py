@@ -18,6 +18,7 @@ _TARGETS = [
     "logs",
     "token",
     "push",
+    "doctor",
     "build",
     "fmt",
     "lint",

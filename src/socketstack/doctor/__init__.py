@@ -1,0 +1,1 @@
+"""What is wrong with a WebSocket API, why, and what to do: before and after it is deployed."""

@@ -1,0 +1,106 @@
+"""What the checks know of one API and one of its stages, wherever it was read.
+
+Frozen values in API Gateway's own terms; what could not be read is None and no check guesses.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from socketstack.core.model import Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """A function that the API calls, or is said to call."""
+
+    arn: str
+    """As the URI names it, with its version or alias."""
+    exists: bool = True
+    policy: str | None = None
+    """Its resource policy as JSON text; None when it has none."""
+    role_arn: str | None = None
+    role_policies: tuple[Json, ...] | None = None
+    """All policies of its role, as documents; None when they could not be read."""
+
+    @property
+    def name(self) -> str:
+        """The name, without version or alias."""
+        return self.arn.split(":")[6] if self.arn.count(":") > 5 else self.arn  # noqa: PLR2004
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorizer:
+    """An authorizer of the API, attached or not."""
+
+    authorizer_id: str
+    name: str
+    identity_sources: tuple[str, ...] = ()
+    function: Function | None = None
+    """None when the URI names no function."""
+    has_role: bool = False
+    """Whether a role is assumed to call it; then its resource policy plays no part."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A route, with what it calls."""
+
+    route_key: str
+    authorization_type: str = "NONE"
+    authorizer: Authorizer | None = None
+    api_key_required: bool = False
+    has_target: bool = False
+    integration_type: str | None = None
+    """None when the integration it names does not exist."""
+    function: Function | None = None
+    has_role: bool = False
+    has_response: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throttle:
+    """Settings that limit calls; None means not set."""
+
+    rate: float | None = None
+    burst: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """The stage that clients connect to."""
+
+    name: str
+    deployment_id: str | None = None
+    is_auto_deployed: bool = False
+    deployment_problem: str | None = None
+    """What API Gateway said of the last automatic deployment that failed."""
+    default_throttle: Throttle = Throttle()
+    throttles: Mapping[str, Throttle] = field(default_factory=dict)
+    """By route key."""
+    logging_level: str = "OFF"
+    access_log_format: str | None = None
+    """None without access logs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """One API and one of its stages."""
+
+    api_id: str
+    name: str
+    region: str
+    account_id: str
+    endpoint: str = ""
+    """Where clients dial, without the stage."""
+    route_selection_expression: str = "$request.body.action"
+    is_endpoint_disabled: bool = False
+    routes: tuple[Route, ...] = ()
+    authorizers: tuple[Authorizer, ...] = ()
+    stage: Stage | None = None
+    log_role_arn: str | None = None
+    """The account's role for execution logs in this region."""
+    partition: str = "aws"
+
+    def route(self, key: str) -> Route | None:
+        """The route with this key, or None."""
+        return next((route for route in self.routes if route.route_key == key), None)
