@@ -97,6 +97,8 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="find out what is wrong with a deployed API")
     _target_argument(doctor)
     doctor.add_argument("--api", metavar="ID", help="the API; else the stack's, or the only one")
+    doctor.add_argument("--template", type=Path, help="examine this template, and nothing deployed")
+    _parameter_argument(doctor)
     doctor.add_argument("--stack-name", help="the stack that made the API")
     doctor.add_argument("--stage", metavar="NAME", help="the stage; else the only one")
     doctor.add_argument("--region", help="AWS region (AWS_REGION)")
@@ -120,6 +122,11 @@ def _template_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--template", type=Path, required=True, help="SAM or CloudFormation template"
     )
+    _parameter_argument(parser)
+    _stack_argument(parser)
+
+
+def _parameter_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--parameter",
         action="append",
@@ -128,7 +135,6 @@ def _template_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="value of a template parameter; may be repeated",
     )
-    _stack_argument(parser)
 
 
 def _stack_argument(parser: argparse.ArgumentParser) -> None:
@@ -254,11 +260,21 @@ def _doctor(options: argparse.Namespace, settings: Settings) -> int:
     from rich.console import Console
 
     from socketstack.clock import SystemClock
-    from socketstack.doctor.command import doctor, read_tokens
+    from socketstack.doctor.command import doctor, doctor_offline, read_tokens
+    from socketstack.doctor.template import read_template
     from socketstack.kit.cloud import aws_cloud, local_cloud
 
     is_local = options.target == "embedded"
     console = Console(highlight=False, emoji=False, markup=False, soft_wrap=True)
+    if options.template is not None:
+        api = read_template(
+            options.template,
+            parameters=dict(options.parameter),
+            region=options.region or settings.region,
+            api_name=options.api,
+        )
+        is_healthy = doctor_offline(api, is_json=options.json, show=console.print)
+        return 0 if is_healthy else _FAILED
     is_healthy = doctor(
         local_cloud(settings) if is_local else aws_cloud(options.region),
         api_id=options.api,

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.text import Text
@@ -10,11 +10,18 @@ from rich.text import Text
 from socketstack.clock import Clock
 from socketstack.doctor import probes, report
 from socketstack.doctor.checks import examine
+from socketstack.doctor.facts import Api
+from socketstack.doctor.findings import Finding
 from socketstack.doctor.live import Patient
 from socketstack.doctor.probes import Tokens
 from socketstack.errors import ConfigError
 from socketstack.ids import RandomIds
 from socketstack.kit.cloud import Cloud, aws_errors
+
+
+def doctor_offline(api: Api, *, is_json: bool, show: Callable[[Text], None]) -> bool:
+    """Examine what a template says of an API; whether it is healthy."""
+    return _report(api, examine(api), is_json=is_json, show=show)
 
 
 def doctor(
@@ -53,6 +60,12 @@ def doctor(
             callback = patient.callback(api)
             findings += [callback] if callback is not None else []
             findings += probes.run(api, tokens, clock, RandomIds())
+    return _report(api, findings, is_json=is_json, show=show)
+
+
+def _report(
+    api: Api, findings: Sequence[Finding], *, is_json: bool, show: Callable[[Text], None]
+) -> bool:
     if is_json:
         show(Text(report.as_json(api, findings)))
     else:

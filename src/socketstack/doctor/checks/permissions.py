@@ -77,11 +77,16 @@ def _permission(call: _Call, account_id: str) -> Iterator[Finding]:
     yield error(
         check,
         f"API Gateway may not call {function.name} for {whom}.",
-        f"{decision.reason} So {effect}, and nothing is in the function's log.",
+        f"{_cause(decision.reason)}. So {effect}, and nothing is in the function's log.",
         f"aws lambda add-permission --function-name {function.name} --statement-id "
         f"api-gateway --action lambda:InvokeFunction --principal apigateway.amazonaws.com "
         f"--source-arn '{call.source_arn}'",
     )
+
+
+def _cause(reason: str) -> str:
+    """The reason of a decision without its advice, for which a finding has a place of its own."""
+    return reason.partition(". Add ")[0].removesuffix(".")
 
 
 def _width(function: Function, whom: str) -> Iterator[Finding]:
