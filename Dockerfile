@@ -1,36 +1,63 @@
 # The embedded engine and the web client. Builds with BuildKit and with the classic builder.
-# PYTHON_IMAGE may be any Debian image with Python 3.11 or newer, pip and venv.
+#   docker build --target engine --tag socketstack-engine .
+#   docker build --target web --tag socketstack-web .
+# PYTHON_IMAGE may be any image of Debian's kind with Python 3.11 or newer, pip and venv;
+# scripts/base-image makes one where no registry can be reached.
 ARG PYTHON_IMAGE=python:3.13-slim
 
-FROM ${PYTHON_IMAGE} AS build
+# What changes rarely, in a layer of its own: everything that pip brings.
+FROM ${PYTHON_IMAGE} AS libraries
+# An index of your own, as pip knows them. They stay in the building stages.
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_TRUSTED_HOST
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-WORKDIR /source
 RUN python3 -m venv /opt/socketstack
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+WORKDIR /source
+COPY pyproject.toml constraints.txt ./
+RUN python3 -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+extras = p['optional-dependencies']; \
+print(*p['dependencies'], *extras['engine'], *extras['web'], sep='\n')" >requirements.txt \
+    && /opt/socketstack/bin/pip install --constraint constraints.txt --requirement requirements.txt \
+    # Comes with cfn-lint, whose data is read and whose code is not run: 70 MB of tests and bytecode.
+    && find /opt/socketstack -type d \( -name tests -o -name __pycache__ \) \
+        \( -path '*/sympy/*' -o -path '*/networkx/*' -o -path '*/mpmath/*' \) -prune -exec rm -r {} +
+
+# What changes often: our own package, to be laid over the libraries.
+FROM libraries AS package
+COPY README.md LICENSE ./
 COPY src src
-RUN /opt/socketstack/bin/pip install --constraint constraints.txt ".[engine,web]"
+RUN /opt/socketstack/bin/pip install --no-deps --ignore-installed --prefix /package .
 
 FROM ${PYTHON_IMAGE} AS base
-ENV PATH=/opt/socketstack/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin socketstack
-COPY --from=build /opt/socketstack /opt/socketstack
-USER socketstack
+# The system's authorities, to which a company's may have been added, for functions too.
+ENV PATH=/opt/socketstack/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin socketstack \
+    && chmod 755 /home/socketstack \
+    && install --directory --owner 10001 --group 10001 /home/socketstack/.build
+COPY --from=libraries /opt/socketstack /opt/socketstack
+COPY --from=package /package /opt/socketstack
+USER 10001
 WORKDIR /home/socketstack
 
 FROM base AS web
-# The page's server shares the push library with the functions.
-COPY webclient webclient
-COPY functions functions
+# The page's server shares token and push code with the functions. Owned, so that a clone's file
+# modes do not matter.
+COPY --chown=10001:10001 functions functions
+COPY --chown=10001:10001 webclient webclient
 ENV WEB_HOST=0.0.0.0 WEB_PORT=8080
 EXPOSE 8080
 HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=6 \
-    CMD ["python3", "-c", "import os, urllib.request as r; r.urlopen(f'http://localhost:{os.environ[\"WEB_PORT\"]}/api/config', timeout=4)"]
+    CMD ["python3", "-c", "import http.client as h, os; c = h.HTTPConnection('127.0.0.1', int(os.environ['WEB_PORT']), timeout=4); c.request('GET', '/api/config'); raise SystemExit(c.getresponse().status != 200)"]
 CMD ["python3", "-m", "webclient", "serve"]
 
 FROM base AS engine
 ENV SOCKETSTACK_HOST=0.0.0.0 SOCKETSTACK_PORT=4566
 EXPOSE 4566
-# A call of the control plane, not just an open port.
+# The engine's own word: an AWS call would have to be signed where IAM is enforced.
 HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=6 \
-    CMD ["python3", "-c", "import os, urllib.request as r; r.urlopen(f'http://localhost:{os.environ[\"SOCKETSTACK_PORT\"]}/v2/apis', timeout=4)"]
+    CMD ["python3", "-c", "import http.client as h, os; c = h.HTTPConnection('127.0.0.1', int(os.environ['SOCKETSTACK_PORT']), timeout=4); c.request('GET', '/_socketstack/health'); raise SystemExit(c.getresponse().status != 200)"]
 CMD ["socketstack", "start"]

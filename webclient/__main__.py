@@ -1,4 +1,4 @@
-"""``python -m webclient serve|up|down|token|tokens|push``.
+"""``python -m webclient serve|up|down|where|token|tokens|push``.
 
 Exit codes: 0 done, 1 nobody was reached, 2 something the user can fix.
 """
@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -55,6 +56,9 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     serve.set_defaults(command=_serve)
     commands.add_parser("up", help="serve in the background").set_defaults(command=_up)
     commands.add_parser("down", help="stop the background server").set_defaults(command=_down)
+    commands.add_parser(
+        "where", help="print where a page that runs is, and a token to connect with"
+    ).set_defaults(command=_where)
     token = commands.add_parser("token", help="mint a token and print it")
     token.add_argument(
         "--user", default=settings.user_id, metavar="ID", help="who connects (USER_ID)"
@@ -85,8 +89,18 @@ def _serve(parsed: argparse.Namespace, settings: Settings) -> int:
 def _up(_parsed: argparse.Namespace, settings: Settings) -> int:
     backend = _backend(settings)  # before starting: the clearest place for "there is no stack"
     running = background.up(settings)
+    _say(_places(backend, running.port))
+    return 0
+
+
+def _where(_parsed: argparse.Namespace, settings: Settings) -> int:
+    _say(_places(_backend(settings), settings.port))
+    return 0
+
+
+def _places(backend: Backend, port: int) -> str:
     url = backend.stack.websocket_url
-    lines = [f"Page       http://localhost:{running.port}", f"WebSocket  {url}"]
+    lines = [f"Page       http://localhost:{port}", f"WebSocket  {url}"]
     if backend.stack.is_local and backend.can_mint:
         made = backend.mint("demo", lives_seconds=_PASTE_SECONDS)
         address = f"{url}?token={quote(made.text)}"
@@ -98,8 +112,7 @@ def _up(_parsed: argparse.Namespace, settings: Settings) -> int:
         ]
     else:
         lines.append("Token      python -m webclient token, or your token issuer")
-    _say("\n".join(lines))
-    return 0
+    return "\n".join(lines)
 
 
 _PASTE_SECONDS: Final = 15 * 60
@@ -152,7 +165,14 @@ def _backend(settings: Settings) -> Backend:
 
 def _say(text: str, *, error: bool = False) -> None:
     stream = sys.stderr if error else sys.stdout
-    stream.write(f"{text}\n")
+    try:
+        stream.write(f"{text}\n")
+        stream.flush()
+    except BrokenPipeError:
+        # Whoever read it has left, as `head` does. What is done is done all the same.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ A process is ours when its command line holds the instance id of the state file;
 alone can have gone to somebody else's program.
 """
 
+import fcntl
 import json
 import os
 import shutil
@@ -43,13 +44,20 @@ class Running:
 def up(settings: Settings) -> Running:
     """Start the server, in place of an earlier one, and wait until it answers.
 
-    Raises ``ConfigError`` when the port is taken or the server does not come up.
+    Waits for another ``up`` of the same state folder. Raises ``ConfigError`` when the port is
+    taken or the server does not come up.
     """
-    down(settings)
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    with (settings.state_dir / "web.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        down(settings)
+        return _start(settings)
+
+
+def _start(settings: Settings) -> Running:
     _check_port(settings)
     instance = uuid.uuid4().hex
     log = settings.state_dir / "web.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module, no shell
             [sys.executable, "-m", "webclient", "serve", "--instance", instance],

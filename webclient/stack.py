@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
@@ -12,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from webclient.errors import ConfigError
 from webclient.settings import Settings
 
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _FAST_FAILURE: Final = Config(
     retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=3, read_timeout=15
 )
@@ -101,6 +103,12 @@ def stack_of(outputs: Mapping[str, str], settings: Settings) -> Stack:
 
 
 def _management_url(outputs: Mapping[str, str], settings: Settings) -> str:
-    if settings.is_local:  # ws://… -> http://…, wss://… -> https://…
-        return "http" + outputs["WebSocketUrl"].removeprefix("ws")
-    return outputs["ConnectionsUrl"]
+    if not settings.is_local:
+        return outputs["ConnectionsUrl"]
+    url = "http" + outputs["WebSocketUrl"].removeprefix("ws")  # wss://… -> https://…
+    # The address is the browser's. From another container the engine has another name.
+    parts, engine = urlsplit(url), urlsplit(settings.endpoint_url).hostname or ""
+    if parts.hostname != "localhost" or engine in _LOOPBACK:
+        return url
+    host = f"[{engine}]" if ":" in engine else engine
+    return parts._replace(netloc=parts.netloc.replace("localhost", host)).geturl()

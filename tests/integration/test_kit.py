@@ -21,8 +21,9 @@ from socketstack.kit.cloud import Cloud, aws_cloud, local_cloud
 from socketstack.kit.deploy import Deployment, deploy, deploy_to_aws, destroy
 from socketstack.kit.engine import EngineProcess
 from socketstack.kit.logs import follow_logs
+from socketstack.kit.outputs import outputs_file
 from socketstack.kit.stack import Stack
-from socketstack.kit.up import down, outputs_file, status, up
+from socketstack.kit.up import down, status, up
 from socketstack.settings import Settings
 
 _ROLE = """
@@ -248,7 +249,8 @@ def test_port_of_another_program_is_left_alone(project: Path, tmp_path: Path) ->
         with pytest.raises(ConfigError, match=rf"Port {port} is taken.*SOCKETSTACK_PORT"):
             _up(project, settings)
 
-        assert not settings.state_dir.exists()
+        assert not (settings.state_dir / "engine.log").exists()
+        assert not (settings.state_dir / "engine.json").exists()
 
 
 def test_engine_that_ends_at_once_shows_its_log(
@@ -366,6 +368,24 @@ def test_unknown_parameter_is_refused_before_anything_is_made(built: Build, clou
         deploy(built, cloud, stack_name="never", parameters={"Nope": "1"})
 
     assert Stack(cloud, "never").describe() is None
+
+
+def test_slip_in_a_parameter_starts_and_builds_nothing(project: Path, own: Settings) -> None:
+    """``up`` looks at the names first: no engine, no build, no question about AWS."""
+    asked: list[str] = []
+
+    def yes(question: str) -> bool:
+        asked.append(question)
+        return True
+
+    with pytest.raises(ConfigError, match="no parameter Nope"):
+        _up(project, own, Nope="1")
+    with pytest.raises(ConfigError, match="no parameter Nope"):
+        deploy_to_aws(project, stack_name="never", parameters={"Nope": "1"}, ask=yes)
+
+    assert status(own).health is None
+    assert not (project.parent / ".build").exists()
+    assert asked == []
 
 
 def test_failing_resource_is_named_with_its_reason(project: Path, cloud: Cloud) -> None:

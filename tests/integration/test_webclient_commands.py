@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +78,12 @@ def commands(tmp_path: Path) -> Iterator[Commands]:
             made.run("down")
 
 
+def answers(port: int) -> bool:
+    """Whether somebody listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def is_alive(pid: object) -> bool:
     """Whether a process with this id runs, the dead that wait for their parent left out."""
     stat = Path(f"/proc/{pid}/stat")
@@ -106,6 +114,26 @@ def test_up_again_replaces_the_server(commands: Commands) -> None:
     assert commands.noted["pid"] != first
     assert not is_alive(first)
     assert b"websocketUrl" in commands.get("/api/config")
+
+
+def test_two_ups_at_once_leave_one_server(commands: Commands) -> None:
+    """One waits for the other and replaces its server: none is left that nobody knows of."""
+    with ThreadPoolExecutor() as threads:
+        both = [each.result() for each in [threads.submit(commands.run, "up") for _ in range(2)]]
+
+    printed = "".join(each.stdout for each in both)
+    ports = {int(port) for port in re.findall(r"Page +http://localhost:(\d+)", printed)}
+    assert len(ports) == 2
+    assert [port for port in ports if answers(port)] == [commands.noted["port"]]
+
+
+def test_where_tells_what_up_told(commands: Commands) -> None:
+    """The page of a server that others started, with a token of its own; nothing is started."""
+    printed = commands.run("where", WEB_PORT="8123").stdout
+
+    assert "Page       http://localhost:8123" in printed
+    assert "?token=" in printed
+    assert not (commands.state_dir / "web.json").exists()
 
 
 def test_down_stops_the_server_and_is_repeatable(commands: Commands) -> None:

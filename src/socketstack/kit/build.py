@@ -85,15 +85,19 @@ def build(
     Args:
         template_path: SAM or CloudFormation template; code paths are relative to it.
         target: What the packages are to run on.
-        output: Folder for builds; the result lies in its sub-folder of the target's name.
+        output: Folder for builds; the result lies in its sub-folder of the target's name. It is
+            below the current folder and not beside the template, as `sam build` has it: sources
+            may be read-only (in a container they are), and all that we make is in one place.
         parameters: Values of template parameters, where runtime or architecture refer to one.
         constraints: pip constraints; None for the nearest ``constraints.txt`` above the template.
         say: Told about steps that take time.
 
     Raises:
-        ConfigError: a source is missing, or a requirement cannot be installed.
+        ConfigError: a source is missing, a requirement cannot be installed, or the template has
+            no such parameter.
     """
     template = Template.load(template_path)
+    template.check_parameters(parameters or {})
     folder = output.resolve() / target
     folder.mkdir(parents=True, exist_ok=True)
     installer = Installer(

@@ -11,7 +11,7 @@ from socketstack.kit.artifacts import ArtifactStore
 from socketstack.kit.build import Build, BuildTarget, build
 from socketstack.kit.cloud import Cloud, aws_cloud, aws_errors
 from socketstack.kit.packages import Say
-from socketstack.kit.stack import Stack, TemplateSource, check_parameters
+from socketstack.kit.stack import Stack, TemplateSource
 from socketstack.kit.template import Template
 
 _BODY_MAX_BYTES: Final = 51_200
@@ -52,20 +52,20 @@ def deploy(
     """
     with aws_errors():
         template = Template.load(built.template)
-        check_parameters(template.parameter_names(), parameters or {})
+        template.check_parameters(parameters or {})
         source = _upload(built, template, cloud, say)
         stack = Stack(cloud, stack_name, say=say)
         is_changed = stack.apply(
             source, known_parameters=template.parameter_names(), parameters=parameters or {}
         )
-        resources = stack.physical_ids()
-        return Deployment(
-            stack_name=stack_name,
-            is_changed=is_changed,
-            outputs=stack.outputs(),
-            resources=resources,
-            socket_urls=_socket_urls(resources, cloud),
-        )
+        return _deployment(stack, cloud, is_changed=is_changed)
+
+
+def standing(cloud: Cloud, *, stack_name: str) -> Deployment:
+    """What a deployment that somebody else made has left; empty where there is no such stack."""
+    with aws_errors():
+        stack = Stack(cloud, stack_name)
+        return _deployment(stack, cloud, is_changed=False)
 
 
 def deploy_to_aws(
@@ -78,6 +78,7 @@ def deploy_to_aws(
     say: Say = lambda _line: None,
 ) -> Deployment:
     """Build for AWS and deploy there, after ``ask`` agreed to account and region."""
+    Template.load(template).check_parameters(parameters or {})
     cloud = aws_cloud(region)
     _confirm(f"Deploy the stack {stack_name}", cloud, ask)
     built = build(template, target=BuildTarget.AWS, parameters=parameters, say=say)
@@ -106,6 +107,17 @@ def destroy(cloud: Cloud, *, stack_name: str, say: Say = lambda _line: None) -> 
     with aws_errors():
         kept = Stack(cloud, stack_name, say=say).delete()
         return None if kept is None else [*kept, f"AWS::S3::Bucket {ArtifactStore(cloud).bucket}"]
+
+
+def _deployment(stack: Stack, cloud: Cloud, *, is_changed: bool) -> Deployment:
+    resources = stack.physical_ids()
+    return Deployment(
+        stack_name=stack.name,
+        is_changed=is_changed,
+        outputs=stack.outputs(),
+        resources=resources,
+        socket_urls=_socket_urls(resources, cloud),
+    )
 
 
 def _confirm(action: str, cloud: Cloud, ask: Ask) -> None:

@@ -1,7 +1,9 @@
-"""The engine as a background process: found, started, spoken to and stopped.
+"""The engine as a background process: found, started and stopped.
 
 ``up`` keeps the process id in ``engine.json`` and the output in ``engine.log``, both in the
-state folder. A process is only ever stopped when it is known to be the engine started here.
+state folder. An engine belongs to the state folder that its command line names: only such a
+process is ever stopped, whatever the note or somebody's health say (an engine in a container
+tells the number that it has in there).
 """
 
 import http.client
@@ -11,13 +13,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from socketstack.errors import ConfigError
+from socketstack.kit.client import HEALTH, EngineClient, Health, is_absent, parse_health
 from socketstack.kit.waiting import poll
 from socketstack.settings import Settings, environment
 
@@ -26,21 +26,13 @@ _START_SECONDS: Final = 60.0
 _START_POLL_SECONDS: Final = 0.02
 _STOP_POLL_SECONDS: Final = 0.02
 _LOG_LINES: Final = 15
-_HEALTH: Final = "/_socketstack/health"
+_START: Final = ("-m", "socketstack", "start")
 
 _started: dict[int, "subprocess.Popen[bytes]"] = {}
 """Engines that this very process started: it is their parent and must reap them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """What an engine says of itself."""
-
-    pid: int
-    version: str
-
-
-class EngineProcess:
+class EngineProcess(EngineClient):
     """The engine at the settings' port.
 
     ``answer_seconds`` is how long it may take to answer, ``grace_seconds`` how long to end
@@ -53,8 +45,7 @@ class EngineProcess:
         if settings.port == 0:
             message = "SOCKETSTACK_PORT is 0: give the background engine a port of its own."
             raise ConfigError(message)
-        self.port = settings.port
-        self._answer_seconds = answer_seconds
+        super().__init__(_HOST, settings.port, answer_seconds=answer_seconds)
         self._grace_seconds = grace_seconds
         self.state_dir = settings.state_dir
         self.log = settings.state_dir / "engine.log"
@@ -66,14 +57,13 @@ class EngineProcess:
         Raises ``ConfigError`` when something else has the port.
         """
         try:
-            status, body = self.request("GET", _HEALTH)
-            told = json.loads(body)
-            if status == http.client.OK and told["status"] == "ok":
-                return Health(pid=int(told["pid"]), version=str(told["version"]))
-        except ConnectionRefusedError:
-            return None
-        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
-            pass  # whatever it is, it is no engine
+            health = parse_health(*self.request("GET", HEALTH))
+        except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, OSError) and is_absent(error):
+                return None
+            health = None  # whatever it is, it is no engine
+        if health is not None:
+            return health
         message = (
             f"Port {self.port} is taken by another program. Stop it, or choose another port "
             "with SOCKETSTACK_PORT."
@@ -81,9 +71,23 @@ class EngineProcess:
         raise ConfigError(message)
 
     def start(self) -> None:
-        """Start an engine in the background; ``wait`` tells when it can be used."""
+        """Start an engine in the background; ``wait`` tells when it can be used.
+
+        One that an interrupted ``up`` started is on its way already. The caller holds the state
+        folder's lock, so that nobody else's note is written over. Raises ``ConfigError`` when
+        the folder has an engine on another port.
+        """
+        pid, port = self._recorded()
+        if pid is not None and self._is_ours(pid):
+            if port == self.port:
+                return
+            message = (
+                f"The engine of {self.state_dir} runs on port {port}. Stop it with "
+                "`make local-down`, or give this one a SOCKETSTACK_STATE_DIR of its own."
+            )
+            raise ConfigError(message)
         self.state_dir.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "socketstack", "start", "--port", str(self.port)]
+        command = [sys.executable, *_START, "--port", str(self.port), *self._mark]
         with self.log.open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter, no shell
                 command,
@@ -101,7 +105,7 @@ class EngineProcess:
 
         Raises ``ConfigError`` with the end of its log when it ends or does not get there.
         """
-        pid = self._recorded_pid()
+        pid, _port = self._recorded()
         health = poll(
             lambda: self._started_health(pid),
             every_seconds=_START_POLL_SECONDS,
@@ -110,34 +114,26 @@ class EngineProcess:
         if health is None:
             message = f"The engine is not ready after {_START_SECONDS:.0f} s.\n{self.log_end()}"
             raise ConfigError(message)
+        if pid is not None and health.pid != pid:
+            # Another folder's engine had the port first: that one is used, and stays theirs.
+            _end(pid, self._grace_seconds)
+            self._record.unlink(missing_ok=True)
         return health
 
     def stop(self) -> int | None:
         """Stop the engine that ``start`` started; returns its pid, None when none runs.
 
-        An engine that somebody else started is left alone, and so is any process that merely
-        has the recorded number.
+        It is found by its note or, where that is lost, by its port. An engine that somebody
+        else started is left alone, and so is any process that merely has the noted number.
         """
-        pid = self._recorded_pid()
-        is_ours = pid is not None and _is_alive(pid) and self._is_engine(pid)
+        pid, _port = self._recorded()
+        if pid is None or not self._is_ours(pid):
+            pid = self._told_pid()
+        is_ours = pid is not None and self._is_ours(pid)
         if pid is not None and is_ours:
             _end(pid, self._grace_seconds)
         self._record.unlink(missing_ok=True)
         return pid if is_ours else None
-
-    def request(
-        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
-    ) -> tuple[int, bytes]:
-        """One HTTP call: status and body. Raises what ``http.client`` raises."""
-        with self._call(method, path, body, headers, timeout=self._answer_seconds) as response:
-            # A completed upgrade has no end to read to.
-            is_open = response.status == http.client.SWITCHING_PROTOCOLS
-            return response.status, b"" if is_open else response.read()
-
-    def lines(self, path: str) -> Iterator[bytes]:
-        """The lines of a streamed answer, until the engine ends it."""
-        with self._call("GET", path, timeout=None) as response:
-            yield from response
 
     def log_end(self) -> str:
         """The last lines of the engine's log."""
@@ -147,47 +143,37 @@ class EngineProcess:
             return ""
         return "\n".join(["Its log ends with:", *lines[-_LOG_LINES:], f"({self.log})"])
 
-    @contextmanager
-    def _call(
-        self,
-        method: str,
-        path: str,
-        body: object = None,
-        headers: Mapping[str, str] | None = None,
-        *,
-        timeout: float | None,
-    ) -> Iterator[http.client.HTTPResponse]:
-        connection = http.client.HTTPConnection(_HOST, self.port, timeout=timeout)
-        try:
-            data = None if body is None else json.dumps(body).encode()
-            connection.request(method, path, body=data, headers=dict(headers or {}))
-            with connection.getresponse() as response:
-                yield response
-        finally:
-            connection.close()
-
     def _started_health(self, pid: int | None) -> Health | None:
         if pid is not None and not _is_alive(pid):
             message = f"The engine ended at once.\n{self.log_end()}"
             raise ConfigError(message)
         return self.health()
 
-    def _recorded_pid(self) -> int | None:
+    @property
+    def _mark(self) -> tuple[str, str]:
+        """What an engine's command line says when it belongs to this state folder."""
+        return "--state-dir", str(self.state_dir.resolve())
+
+    def _recorded(self) -> tuple[int | None, int | None]:
+        """Process id and port of the note; None, None without a readable one."""
         try:
             record: dict[str, Any] = json.loads(self._record.read_text())
-            return int(record["pid"])
+            return int(record["pid"]), int(record["port"])
         except (OSError, ValueError, KeyError, TypeError):
-            return None
+            return None, None
 
-    def _is_engine(self, pid: int) -> bool:
+    def _told_pid(self) -> int | None:
         try:
             health = self.health()
         except ConfigError:
-            health = None
-        if health is not None and health.pid == pid:
-            return True
-        # It does not answer (any more): then its command line must say what it is.
-        return "-m socketstack start" in _command_line(pid)
+            return None
+        return None if health is None else health.pid
+
+    def _is_ours(self, pid: int) -> bool:
+        if not _is_alive(pid):
+            return False
+        words = _command_line(pid) + " "
+        return f" {' '.join(_START)} " in words and f" {' '.join(self._mark)} " in words
 
 
 def _end(pid: int, grace_seconds: float) -> None:

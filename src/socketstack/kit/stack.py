@@ -244,17 +244,6 @@ class _ChangeSet:
     stack_id: str
 
 
-def check_parameters(known: tuple[str, ...], given: Mapping[str, str]) -> None:
-    """Refuse values for parameters that the template does not have."""
-    unknown = sorted(given.keys() - set(known))
-    if unknown:
-        message = (
-            f"The template has no parameter {', '.join(unknown)}. "
-            f"It has: {', '.join(sorted(known)) or 'none'}."
-        )
-        raise ConfigError(message)
-
-
 def _is_cause(event: "StackEventTypeDef") -> bool:
     is_failure = event.get("ResourceStatus", "").endswith("_FAILED")
     return is_failure and _CONSEQUENCE not in event.get("ResourceStatusReason", "").lower()

@@ -89,6 +89,17 @@ class Template:
         """The names of its parameters."""
         return tuple(name for name, _node in members(member(self.root, "Parameters")))
 
+    def check_parameters(self, given: Mapping[str, str]) -> None:
+        """Refuse values for parameters that it does not have. Raises ``ConfigError``."""
+        known = self.parameter_names()
+        unknown = sorted(given.keys() - set(known))
+        if unknown:
+            message = (
+                f"The template has no parameter {', '.join(unknown)}. "
+                f"It has: {', '.join(sorted(known)) or 'none'}."
+            )
+            raise ConfigError(message)
+
     def secret_parameters(self) -> tuple[str, ...]:
         """The names of parameters that say ``NoEcho``."""
         return tuple(

@@ -1,5 +1,7 @@
 """Events as people read them: one line per step, in colour where there is a terminal."""
 
+import os
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -23,7 +25,10 @@ _MS: Final = 1000
 
 
 def print_event(event: Mapping[str, Any], console: Console | None = None) -> None:
-    """Print one event, as ``TraceEvent.as_json`` and the stream of events have it."""
+    """Print one event, as ``TraceEvent.as_json`` and the stream of events have it.
+
+    Raises ``BrokenPipeError`` when the output's reader has left; see ``drop_output``.
+    """
     target = console or _terminal()
     if target.is_terminal:
         target.print(event_line(event), soft_wrap=True)
@@ -46,6 +51,16 @@ def event_line(event: Mapping[str, Any]) -> Text:
         (f"{connection:<{_ID_CHARACTERS}} ", "dim"),
         str(event["summary"]),
     )
+
+
+def drop_output() -> None:
+    """Let go of standard output, whose reader has left as ``head`` does: what comes is lost.
+
+    Otherwise the interpreter would complain at its end about what it could not write.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 _consoles: list[Console] = []

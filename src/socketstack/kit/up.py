@@ -1,24 +1,32 @@
-"""``up``, ``down`` and ``status``: a template running on the engine, with one command."""
+"""``up``, ``down`` and ``status``: a template running on the engine, with one command.
+
+``deploy_to_engine`` brings a template to an engine that somebody else started, for example in
+a container.
+"""
 
 import http.client
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from socketstack.errors import ConfigError, DeploymentFailed
 from socketstack.kit.build import Build, BuildTarget, build
+from socketstack.kit.client import HEALTH, EngineClient, Health, parse_health
 from socketstack.kit.cloud import local_cloud
 from socketstack.kit.deploy import Deployment, deploy
-from socketstack.kit.engine import EngineProcess, Health
+from socketstack.kit.engine import EngineProcess
 from socketstack.kit.live import live_folders
+from socketstack.kit.outputs import outputs_file, read_outputs, write_outputs
 from socketstack.kit.packages import Say
 from socketstack.kit.template import Template
-from socketstack.kit.waiting import poll
+from socketstack.kit.waiting import poll, turn_in
 from socketstack.settings import Settings
 
+_ANSWER_SECONDS: Final = 30.0
+"""How long an engine that somebody else started may take until it answers."""
+_ANSWER_POLL_SECONDS: Final = 0.2
 _READY_SECONDS: Final = 10.0
 _READY_POLL_SECONDS: Final = 0.02
 _SERVED: Final = frozenset({101, 401, 403})
@@ -59,40 +67,82 @@ def up(
 ) -> Running:
     """Start the engine unless it runs, build, deploy, and wait until sockets are answered.
 
+    A second call at the same time, from another process, waits for the first.
+
     Raises:
-        ConfigError: the port is taken, the engine does not start, the template or a source is
-            not right.
+        ConfigError: the port is taken, the engine does not start, the template, a parameter or
+            a source is not right.
         DeploymentFailed: the stack was refused.
     """
+    Template.load(template).check_parameters(parameters or {})
     engine = EngineProcess(settings)
-    is_starting = engine.health() is None
-    if is_starting:
-        say(f"Starting the engine on port {settings.port}")
-        engine.start()
-    # The engine starts while we build.
-    cloud = local_cloud(settings)
+    with turn_in(settings.state_dir, say=say):
+        is_starting = engine.health() is None
+        if is_starting:
+            say(f"Starting the engine on port {settings.port}")
+            engine.start()
+        # The engine starts while we build.
+        cloud = local_cloud(settings)
+        built = build(template, target=BuildTarget.LOCAL, parameters=parameters, say=say)
+        if is_starting:
+            engine.wait()
+        say(f"Deploying {stack_name}")
+        deployment = deploy(built, cloud, stack_name=stack_name, parameters=parameters, say=say)
+        _make_live(engine, built, deployment, settings, say)
+        _wait_until_served(engine, deployment.socket_urls)
+        outputs = _shown_outputs(built, deployment, parameters or {})
+        path = write_outputs(settings, deployment, outputs, endpoint=engine.endpoint)
+        return Running(endpoint=engine.endpoint, deployment=deployment, outputs_file=path)
+
+
+def deploy_to_engine(
+    template: Path,
+    *,
+    endpoint: str,
+    stack_name: str,
+    settings: Settings,
+    parameters: Mapping[str, str] | None = None,
+    wait_seconds: float = _ANSWER_SECONDS,
+    say: Say = lambda _line: None,
+) -> Deployment:
+    """Build, deploy to the engine at ``endpoint``, and wait until sockets are answered.
+
+    Args:
+        template: SAM or CloudFormation template.
+        endpoint: ``http://host:port``. That engine is started and stopped by others.
+        stack_name: The stack to make or change.
+        settings: Region and account id; the port is the endpoint's.
+        parameters: Values of template parameters.
+        wait_seconds: How long the engine may take until it answers for the first time.
+        say: Told about steps that take time.
+
+    Raises:
+        ConfigError: no engine answers, it does not know itself under that name, or the template,
+            a parameter or a source is not right.
+        DeploymentFailed: the stack was refused.
+    """
+    Template.load(template).check_parameters(parameters or {})
+    engine = EngineClient.at(endpoint)
+    _wait_until_healthy(engine, wait_seconds)
+    cloud = replace(local_cloud(settings), endpoint_url=engine.endpoint)
     built = build(template, target=BuildTarget.LOCAL, parameters=parameters, say=say)
-    if is_starting:
-        engine.wait()
     say(f"Deploying {stack_name}")
     deployment = deploy(built, cloud, stack_name=stack_name, parameters=parameters, say=say)
-    _make_live(engine, built, deployment, say)
+    _make_live(engine, built, deployment, settings, say)
     _wait_until_served(engine, deployment.socket_urls)
-    outputs = _shown_outputs(built, deployment, parameters or {})
-    path = outputs_file(settings)
-    _write_outputs(path, deployment, outputs, f"http://localhost:{settings.port}", settings.region)
-    return Running(
-        endpoint=f"http://localhost:{settings.port}", deployment=deployment, outputs_file=path
-    )
+    return replace(deployment, outputs=_shown_outputs(built, deployment, parameters or {}))
 
 
-def down(settings: Settings) -> int | None:
+def down(settings: Settings, *, say: Say = lambda _line: None) -> int | None:
     """Stop the engine that ``up`` started and forget its outputs; the log stays.
 
-    Returns the pid that was stopped, None when there was nothing to stop.
+    Waits for an ``up`` that is at work. Returns the pid that was stopped, None when there was
+    nothing to stop.
     """
-    stopped = EngineProcess(settings).stop()
-    outputs_file(settings).unlink(missing_ok=True)
+    engine = EngineProcess(settings)
+    with turn_in(settings.state_dir, say=say):
+        stopped = engine.stop()
+        outputs_file(settings).unlink(missing_ok=True)
     return stopped
 
 
@@ -102,22 +152,36 @@ def status(settings: Settings) -> Status:
     return Status(health=health, outputs={} if health is None else read_outputs(settings))
 
 
-def outputs_file(settings: Settings) -> Path:
-    """Where ``up`` writes what it deployed."""
-    return settings.state_dir / "outputs.json"
+def _wait_until_healthy(engine: EngineClient, wait_seconds: float) -> None:
+    faults: list[str] = []
+
+    def look() -> Health | None:
+        try:
+            status, body = engine.request("GET", HEALTH)
+        except (OSError, http.client.HTTPException) as error:
+            faults.append(str(error))  # the name may not resolve yet either
+            return None
+        if status == http.client.FORBIDDEN:
+            message = f"The engine at {engine.endpoint} refuses us: {body.decode(errors='replace')}"
+            raise ConfigError(message)
+        faults.append(f"it answered {status}")
+        return parse_health(status, body)
+
+    if not poll(look, every_seconds=_ANSWER_POLL_SECONDS, timeout_seconds=wait_seconds):
+        message = (
+            f"No engine answers at {engine.endpoint} ({faults[-1]}). Start one "
+            "(`socketstack start`), or correct the address."
+        )
+        raise ConfigError(message)
 
 
-def read_outputs(settings: Settings) -> dict[str, object]:
-    """What ``up`` wrote last; empty when there is nothing."""
-    try:
-        told: dict[str, object] = json.loads(outputs_file(settings).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return told
-
-
-def _make_live(engine: EngineProcess, built: Build, deployment: Deployment, say: Say) -> None:
-    body = {"functions": live_folders(built, deployment.resources)}
+def _make_live(
+    engine: EngineClient, built: Build, deployment: Deployment, settings: Settings, say: Say
+) -> None:
+    # By ARN: the stack's region may be another than the engine's own.
+    arn = f"arn:aws:lambda:{settings.region}:{settings.account_id}:function:"
+    named = live_folders(built, deployment.resources)
+    body = {"functions": {f"{arn}{name}": folders for name, folders in named.items()}}
     status, answer = engine.request("POST", "/_socketstack/live", body)
     if status == http.client.BAD_REQUEST:
         # An engine in a container does not see this machine's folders; all else works.
@@ -130,7 +194,7 @@ def _make_live(engine: EngineProcess, built: Build, deployment: Deployment, say:
         raise ConfigError(message)
 
 
-def _wait_until_served(engine: EngineProcess, urls: Sequence[str]) -> None:
+def _wait_until_served(engine: EngineClient, urls: Sequence[str]) -> None:
     for url in urls:
         answers: list[int] = []
 
@@ -157,17 +221,3 @@ def _shown_outputs(
         for name, value in deployment.outputs.items()
         if not any(secret in value for secret in secrets)
     }
-
-
-def _write_outputs(
-    path: Path, deployment: Deployment, outputs: Mapping[str, str], endpoint: str, region: str
-) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    told = {
-        "stackName": deployment.stack_name,
-        "endpoint": endpoint,
-        "region": region,
-        "webSocketUrls": list(deployment.socket_urls),
-        "outputs": dict(outputs),
-    }
-    path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")

@@ -78,6 +78,53 @@ def test_local_management_address_follows_the_socket_address(
     assert stack.is_local
 
 
+@pytest.mark.parametrize(
+    ("endpoint_url", "websocket_url", "expected"),
+    [
+        pytest.param(
+            "http://engine:4566",
+            "ws://localhost:4566/_aws/execute-api/a/dev",
+            "http://engine:4566/_aws/execute-api/a/dev",
+            id="by-service-name",
+        ),
+        pytest.param(
+            "http://host.docker.internal:80",
+            "wss://localhost:4510/dev",
+            "https://host.docker.internal:4510/dev",
+            id="port-of-the-socket",
+        ),
+        pytest.param(
+            "http://[fd00::1]:4566",
+            "ws://localhost:4566/a",
+            "http://[fd00::1]:4566/a",
+            id="ipv6",
+        ),
+        pytest.param(
+            "http://127.0.0.1:4566",
+            "ws://localhost:4566/a",
+            "http://localhost:4566/a",
+            id="same-machine",
+        ),
+        pytest.param(
+            "http://engine:4566",
+            "ws://a.execute-api.example:4566/dev",
+            "http://a.execute-api.example:4566/dev",
+            id="name-of-its-own",
+        ),
+    ],
+)
+def test_management_address_is_where_the_engine_is_for_this_server(
+    endpoint_url: str, websocket_url: str, expected: str
+) -> None:
+    """A browser's localhost is the engine's service name for a server in another container."""
+    settings = Settings(endpoint_url=endpoint_url)
+
+    stack = stack_of({**OUTPUTS, "WebSocketUrl": websocket_url}, settings)
+
+    assert stack.management_url == expected
+    assert stack.websocket_url == websocket_url
+
+
 def test_management_address_on_aws_is_the_output() -> None:
     """On AWS the stack says where its management API is."""
     stack = stack_of(OUTPUTS, Settings())
