@@ -1,49 +1,67 @@
-"""The engine's own addresses: ``/_socketstack/health``, ``events`` and ``live``.
+"""The engine's own addresses: ``/_socketstack/health``, ``events``, ``live`` and ``clock``.
 
 ``GET health`` answers when every part can. ``GET events`` streams the trace as JSON lines: what
 is kept, then what happens; ``?follow=false`` ends after the first part. ``POST live`` names the
-source folders whose saved changes are to be live.
+source folders whose saved changes are to be live. ``GET clock`` tells API Gateway's time, ``POST
+clock`` moves it forward.
 """
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
 
+from socketstack.core.jsontext import MISSING, read_json
 from socketstack.core.model import Json
-from socketstack.runner.base import LiveFolder
+from socketstack.errors import BadRequest, PayloadTooLarge, ServiceError
+from socketstack.inspector.live import LiveApi
+from socketstack.inspector.skips import Skips, read_skip
 from socketstack.trace import Trace, TraceEvent
 
 _WAITING_EVENTS: Final = 10_000
+_BODY_MAX_BYTES: Final = 1024 * 1024
 _ROOT: Final = "/_socketstack/"
-
-SetLive = Callable[[str, Sequence[LiveFolder]], None]
 
 
 class InspectorWeb:
     """Answers ``/_socketstack/*``."""
 
     def __init__(
-        self, *, trace: Trace, health: Callable[[], dict[str, Json]], live: SetLive
+        self,
+        *,
+        trace: Trace,
+        health: Callable[[], dict[str, Json]],
+        live: LiveApi,
+        skips: Skips,
     ) -> None:
         self._trace = trace
         self._health = health
         self._live = live
+        self._skips = skips
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; unknown addresses get 404 with the known ones."""
+        try:
+            return await self._answer(request)
+        except ServiceError as error:
+            return web.json_response({"message": error.message}, status=error.status)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         match (request.method, request.path.removeprefix(_ROOT)):
             case ("GET", "health"):
                 return web.json_response(self._health())
             case ("GET", "events"):
                 return await self._events(request)
             case ("POST", "live"):
-                return await self._set_live(request)
+                return web.json_response({"functions": self._live.set(await _body(request))})
+            case ("GET", "clock"):
+                return web.json_response(self._skips.state())
+            case ("POST", "clock"):
+                return web.json_response(self._skips.skip(read_skip(await _body(request))))
             case _:
-                message = "Known here: GET health, GET events, POST live."
+                message = "Known here: GET health, GET events, POST live, GET and POST clock."
                 return web.json_response({"message": message}, status=404)
 
     async def _events(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -73,39 +91,22 @@ class InspectorWeb:
         await response.write_eof()
         return response
 
-    async def _set_live(self, request: web.BaseRequest) -> web.Response:
-        try:
-            wanted = _live_folders(json.loads(await request.read()))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            message = (
-                f"Not understood ({error}). Send "
-                '{"functions": {"NAME": [{"source": "/absolute/folder", "prefix": ""}]}}.'
-            )
-            return web.json_response({"message": message}, status=400)
-        for name, folders in wanted.items():
-            self._live(name, folders)
-        return web.json_response({"functions": sorted(wanted)})
+
+async def _body(request: web.BaseRequest) -> Json:
+    """The request's JSON. Raises ``BadRequest`` for what is none, ``PayloadTooLarge`` at 1 MB."""
+    data = bytearray()
+    try:
+        async for chunk in request.content.iter_chunked(64 * 1024):
+            data += chunk
+            if len(data) > _BODY_MAX_BYTES:
+                raise PayloadTooLarge(f"The body is larger than {_BODY_MAX_BYTES} bytes.")
+    except (ConnectionError, web.RequestPayloadError):
+        raise BadRequest("The body ended early.") from None  # the client left: nobody reads this
+    value = read_json(bytes(data))
+    if value is MISSING:
+        raise BadRequest("Not understood: the body is not JSON, or nests too deeply.")
+    return value
 
 
 def _line(event: TraceEvent) -> bytes:
     return json.dumps(event.as_json(), ensure_ascii=False).encode() + b"\n"
-
-
-def _live_folders(
-    body: Mapping[str, Mapping[str, list[dict[str, str]]]],
-) -> dict[str, list[LiveFolder]]:
-    wanted: dict[str, list[LiveFolder]] = {}
-    for name, folders in body["functions"].items():
-        wanted[name] = [
-            LiveFolder(source=_folder(entry["source"]), prefix=entry.get("prefix", ""))
-            for entry in folders
-        ]
-    return wanted
-
-
-def _folder(text: str) -> Path:
-    path = Path(text)
-    if not path.is_absolute() or not path.is_dir():
-        message = f"{text} is not an absolute path of a folder"
-        raise ValueError(message)
-    return path
