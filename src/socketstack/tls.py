@@ -7,6 +7,7 @@ the usual authorities, so that calls to the outside keep working.
 """
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import certifi
@@ -18,15 +19,24 @@ _NAMES = ("localhost", "*.localhost", "*.execute-api.localhost", "127.0.0.1", ":
 class LocalAuthority:
     """Issues certificates for the names under which clients reach the engine."""
 
-    def __init__(self, folder: Path, *, outside_bundle: str | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        outside_bundle: str | None,
+        custom_domain: Callable[[str], str | None] = lambda _name: None,
+    ) -> None:
         """Make the authority and its files.
 
         Args:
             folder: Where ``ca.pem`` and ``bundle.pem`` are written.
             outside_bundle: The user's own bundle of authorities, used when it can be read; else
                 certifi's.
+            custom_domain: The custom domain name that a host name is, as it is configured; None
+                for all others, which get no certificate of their own.
         """
         self._authority = trustme.CA()
+        self._custom_domain = custom_domain
         self.certificate = folder / "ca.pem"
         self.bundle = folder / "bundle.pem"
         own = self._authority.cert_pem.bytes()
@@ -41,8 +51,14 @@ class LocalAuthority:
         return context
 
     def _choose(self, socket: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-        # Only the execute-api hosts of AWS need a name of their own: they differ by region.
-        if name is not None and name.endswith(".amazonaws.com") and ".execute-api." in name:
+        # Besides custom domain names only the execute-api hosts of AWS need a name of their own:
+        # they differ by region.
+        if name is None:
+            return
+        domain = self._custom_domain(name.lower())
+        if domain is not None:
+            socket.context = self._context(domain, (domain,))
+        elif name.endswith(".amazonaws.com") and ".execute-api." in name:
             parent = name.partition(".")[2]
             socket.context = self._context(parent, (f"*.{parent}", parent))
 
