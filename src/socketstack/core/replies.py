@@ -1,11 +1,14 @@
-"""What a proxy function's result becomes: the handshake's verdict, or a frame, or nothing.
+"""What a backend's answer becomes: the handshake's verdict, or a frame, or nothing.
 
-Rules: 2.07 to 2.12, 2.22 to 2.28, 5.05, 5.26 to 5.39, 5.41, 5.43 to 5.45.
+Proxy functions give an ``InvokeResult``; all other backends a ``BackendResponse``, which is what
+the integration's own mappings made of their answer.
+
+Rules: 2.07 to 2.12, 2.22 to 2.28, 5.05, 5.26 to 5.41, 5.43 to 5.45, 5.54, 5.55.
 """
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
@@ -63,6 +66,39 @@ class ErrorFrame:
 
     message: FrameMessage
     reason: str
+    validation: str = ""
+    """What is wrong with the message, for ``$context.error.validationErrorString`` (5.75)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """API Gateway itself ends a request: ``status`` for handshakes, ``message`` for messages."""
+
+    status: int
+    message: FrameMessage
+    reason: str
+    validation: str = ""
+
+    def frame(self) -> ErrorFrame:
+        """The rejection of a message."""
+        return ErrorFrame(message=self.message, reason=self.reason, validation=self.validation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendResponse:
+    """What a backend other than a proxy function gave, after the integration's mappings."""
+
+    status: int
+    body: str = ""
+    """What a client of a two-way route gets; empty is nothing."""
+    subprotocols: tuple[str, ...] = ()
+    failure: str = ""
+    """Why this admits nobody in spite of its status: the function behind it failed."""
+    warnings: tuple[str, ...] = ()
+    sent: bytes = field(default=b"", repr=False)
+    """What the backend got, after the request's mappings."""
+    received: bytes = field(default=b"", repr=False)
+    """What the backend gave, before the response's mappings."""
 
 
 Verdict = Accept | Refuse
@@ -83,6 +119,7 @@ MESSAGE_TIMED_OUT: Final = ErrorFrame(
 _SUBPROTOCOL: Final = "sec-websocket-protocol"
 _STATUS_TEXT: Final = re.compile(r"[1-5]\d\d")
 _LOWEST_STATUS, _HIGHEST_STATUS = 200, 599
+_REFUSING: Final = range(300, 600)
 _FIELD_VALUE: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 _WANTED: Final = 'Return {"statusCode": 200} and, where the client gets a reply, a text "body".'
 
@@ -138,6 +175,40 @@ def for_route(route: Route, result: InvokeResult) -> Reply:
         )
     if response.body is None:
         return Silence("the function returned no body")
+    return sendable(response.body)
+
+
+def backend_verdict(response: BackendResponse) -> Verdict:
+    """Decide a handshake by what any other backend gave: a 2xx admits (2.07, 2.08, 5.55).
+
+    A failed function refuses with 502, whatever an integration response makes of its error.
+    """
+    if response.failure:
+        return Refuse(status=HTTPStatus.BAD_GATEWAY, reason=response.failure)
+    if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+        status = response.status if response.status in _REFUSING else HTTPStatus.BAD_GATEWAY
+        return Refuse(
+            status=status, reason=f"The $connect integration answered with {response.status}."
+        )
+    if not all(map(_FIELD_VALUE.fullmatch, response.subprotocols)):
+        return Refuse(
+            status=HTTPStatus.BAD_GATEWAY,
+            reason="The integration gave a Sec-WebSocket-Protocol that no header can carry.",
+        )
+    return _accept(response.subprotocols)
+
+
+def backend_reply(route: Route, response: BackendResponse) -> Reply:
+    """Decide what any other backend's answer sends to the client, whatever its status (5.29)."""
+    if route.route_key == "$disconnect":
+        return Silence("the connection is gone")  # 5.41
+    if not route.is_two_way:
+        return Silence(
+            f"the route {route.route_key} has no route response, so nothing of the backend's "
+            "answer reaches the client; add one with the key $default and deploy"
+        )
+    if not response.body:
+        return Silence("the backend's answer, after its mappings, is empty")
     return sendable(response.body)
 
 

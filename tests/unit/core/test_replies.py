@@ -8,10 +8,15 @@ from socketstack.core.replies import (
     CONNECT_TIMED_OUT,
     MESSAGE_TIMED_OUT,
     Accept,
+    BackendResponse,
     ErrorFrame,
+    FrameMessage,
     Refuse,
+    Rejection,
     Send,
     Silence,
+    backend_reply,
+    backend_verdict,
     error_frame,
     for_route,
     sendable,
@@ -250,3 +255,84 @@ def test_integration_timeouts_have_their_own_outcomes() -> None:
     """An integration that does not answer in time is 504 at the handshake, a frame later."""
     assert CONNECT_TIMED_OUT.status == 504
     assert MESSAGE_TIMED_OUT.message == "Endpoint request timed out"
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 299])
+def test_backend_with_2xx_lets_the_client_in(status: int) -> None:
+    """Any 2xx of a backend admits. Rules 2.07, 5.55."""
+    assert backend_verdict(BackendResponse(status=status)) == Accept()
+
+
+@pytest.mark.parametrize(
+    ("status", "refused"),
+    [
+        pytest.param(301, 301, id="redirect"),
+        pytest.param(404, 404, id="client-error"),
+        pytest.param(599, 599, id="highest"),
+        pytest.param(100, 502, id="informational"),
+        pytest.param(199, 502, id="below"),
+        pytest.param(600, 502, id="above"),
+    ],
+)
+def test_backends_status_refuses(status: int, refused: int) -> None:
+    """Another status refuses with itself, one that no answer can have with 502. Rule 2.08."""
+    verdict = backend_verdict(BackendResponse(status=status))
+
+    assert isinstance(verdict, Refuse)
+    assert verdict.status == refused
+
+
+def test_failed_function_behind_a_mapping_refuses() -> None:
+    """A function that failed admits nobody, though Lambda answered with 200. Rule 2.09."""
+    verdict = backend_verdict(BackendResponse(status=200, failure="it raised"))
+
+    assert verdict == Refuse(status=502, reason="it raised")
+
+
+@pytest.mark.parametrize(
+    ("subprotocols", "expected"),
+    [
+        pytest.param((), Accept(), id="none"),
+        pytest.param(("chat",), Accept(subprotocol="chat"), id="one"),
+    ],
+)
+def test_backends_subprotocol_is_accepted(subprotocols: tuple[str, ...], expected: Accept) -> None:
+    """The subprotocol that the integration mapped goes into the 101. Rule 2.26."""
+    assert backend_verdict(BackendResponse(status=200, subprotocols=subprotocols)) == expected
+
+
+@pytest.mark.parametrize("bad", ["", "a\r\nX: y", " a", "ü"])
+def test_subprotocol_that_no_header_can_carry_refuses(bad: str) -> None:
+    """A backend cannot write into the handshake's answer. Rule 2.26."""
+    verdict = backend_verdict(BackendResponse(status=200, subprotocols=(bad,)))
+
+    assert isinstance(verdict, Refuse)
+    assert verdict.status == 502
+
+
+def test_backends_body_reaches_clients_of_two_way_routes() -> None:
+    """Whatever the status; nothing where there is nothing, or no route response. Rule 5.29."""
+    gone = Route(route_id="r1", route_key="$disconnect", is_two_way=True)
+
+    assert backend_reply(_TWO_WAY, BackendResponse(status=500, body="x")) == Send("x")
+    assert isinstance(backend_reply(_TWO_WAY, BackendResponse(status=200)), Silence)
+    assert isinstance(backend_reply(_ONE_WAY, BackendResponse(status=200, body="x")), Silence)
+    assert isinstance(backend_reply(gone, BackendResponse(status=200, body="x")), Silence)
+
+
+def test_large_body_of_a_backend_is_the_internal_error() -> None:
+    """A reply above 128 KB cannot be sent. Rule 6.01."""
+    reply = backend_reply(_TWO_WAY, BackendResponse(status=200, body="x" * 131_073))
+
+    assert isinstance(reply, ErrorFrame)
+
+
+def test_rejection_of_a_message_is_an_error_frame() -> None:
+    """A message that API Gateway itself ends gets a frame; its details go to the logs. 5.75."""
+    rejection = Rejection(
+        status=400, message=FrameMessage.BAD_REQUEST_BODY, reason="why", validation="what"
+    )
+
+    assert rejection.frame() == ErrorFrame(
+        message=FrameMessage.BAD_REQUEST_BODY, reason="why", validation="what"
+    )

@@ -1,0 +1,1 @@
+"""Backends that are called with a mapped request: one module per kind."""

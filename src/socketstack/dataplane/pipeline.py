@@ -1,0 +1,96 @@
+"""Integrations of all types: the short way for Lambda proxies, the long one for all others.
+
+A Lambda proxy integration gets its event as it is. Everything else is in ``mapped``, which is
+loaded with the first call or model that needs it: an engine without them does not pay for it.
+
+Rules: 1.51, 5.36, 5.49, 5.69, 5.74.
+"""
+
+import base64
+import binascii
+from dataclasses import replace
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from socketstack.core.model import IntegrationType
+from socketstack.core.replies import FrameMessage, Rejection
+from socketstack.dataplane.exchange import Exchange, Result
+from socketstack.dataplane.integrations import Integrations
+
+if TYPE_CHECKING:
+    from socketstack.dataplane.backends.base import AwsServices
+    from socketstack.dataplane.mapped import MappedCalls
+
+_TO_BINARY: Final = "CONVERT_TO_BINARY"
+
+
+class Pipeline:
+    """Calls integrations. ``stop`` ends what runs for it."""
+
+    def __init__(
+        self,
+        *,
+        integrations: Integrations,
+        services: "AwsServices | None",
+        ca_bundle: Path | None,
+        own_port: int | None,
+    ) -> None:
+        """Make it.
+
+        Args:
+            integrations: Calls functions.
+            services: The AWS services that integrations reach; None refuses all of them.
+            ca_bundle: Authorities that HTTP backends may rely on, besides the system's.
+            own_port: The engine's own port on this machine, which no integration calls.
+        """
+        self._integrations = integrations
+        self._services = services
+        self._ca_bundle = ca_bundle
+        self._own_port = own_port
+        self._mapped: MappedCalls | None = None
+
+    async def call(self, exchange: Exchange) -> Result:
+        """Have an event answered by its route's integration."""
+        if exchange.route.model_selection_expression is not None:
+            rejection = await self._mapping().models.rejection(exchange)
+            if rejection is not None:
+                return rejection
+        if exchange.integration.integration_type is IntegrationType.AWS_PROXY:
+            return await self._call_proxy(exchange)
+        return await self._mapping().call(exchange)
+
+    async def stop(self) -> None:
+        """Close connections and end workers."""
+        if self._mapped is not None:
+            await self._mapped.stop()
+
+    def _mapping(self) -> "MappedCalls":
+        if self._mapped is None:
+            from socketstack.dataplane.mapped import MappedCalls  # noqa: PLC0415 - as said above
+
+            self._mapped = MappedCalls(
+                integrations=self._integrations,
+                services=self._services,
+                ca_bundle=self._ca_bundle,
+                own_port=self._own_port,
+            )
+        return self._mapped
+
+    async def _call_proxy(self, exchange: Exchange) -> Result:
+        if exchange.integration.content_handling_strategy == _TO_BINARY:
+            try:
+                base64.b64decode(exchange.body, validate=True)
+            except (binascii.Error, ValueError) as error:
+                return Rejection(
+                    status=HTTPStatus.INTERNAL_SERVER_ERROR,
+                    message=FrameMessage.INTERNAL_SERVER_ERROR,
+                    reason=f"CONVERT_TO_BINARY needs base64, and this is none: {error}. [5.69]",
+                )
+            exchange = replace(exchange, event={**exchange.event, "isBase64Encoded": True})
+        return await self._integrations.call(
+            exchange.integration,
+            exchange.payload(),
+            source_arn=exchange.source_arn,
+            variables=exchange.variables,
+        )

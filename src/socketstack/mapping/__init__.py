@@ -1,0 +1,1 @@
+"""Mapping templates, models and JSONPath: what reshapes messages between clients and backends."""

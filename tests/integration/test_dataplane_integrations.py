@@ -1,0 +1,1034 @@
+"""Integrations of all types over real sockets: what backends get, and what clients get of it."""
+
+import asyncio
+import base64
+import json
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from aiohttp import web
+from dataplane_world import (
+    ACCOUNT,
+    API,
+    REGION,
+    STAGE,
+    World,
+    eventually,
+    function_arn,
+    proxy,
+    raised,
+    returned,
+    route,
+    running,
+    soon,
+)
+from http_backend import HttpBackend, http_backend, json_answer
+from websockets.asyncio.client import ClientConnection
+
+from socketstack.core.model import (
+    AccessLogging,
+    ExecutionLogging,
+    Integration,
+    IntegrationResponse,
+    IntegrationType,
+    LoggingLevel,
+    Route,
+    StageLogging,
+)
+from socketstack.core.service_calls import ServiceAnswer, ServiceRefusal
+from socketstack.trace import Step
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/caller"
+SQS = f"arn:aws:apigateway:{REGION}:sqs:path/{ACCOUNT}/jobs"
+OK_TEMPLATE = {"$default": '{"statusCode": 200}'}
+INTERNAL = "Internal server error"
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    """A data plane with nothing deployed."""
+    async with running(tmp_path) as world:
+        yield world
+
+
+@pytest.fixture
+async def backend() -> AsyncIterator[HttpBackend]:
+    """An HTTP server to call."""
+    async with http_backend() as backend:
+        yield backend
+
+
+def response(key: str = "$default", template: str | None = None, **members: Any) -> Any:
+    """An integration response; ``template`` is for ``$default``."""
+    templates = {} if template is None else {"$default": template}
+    return IntegrationResponse(
+        **{"integration_response_key": key, "response_templates": templates} | members
+    )
+
+
+def integration(kind: str, uri: str | None = None, **members: Any) -> Integration:
+    """An integration of a type."""
+    members.setdefault("responses", (response(),))
+    return Integration(
+        integration_id="int001",
+        integration_type=IntegrationType(kind),
+        integration_uri=uri,
+        **members,
+    )
+
+
+def mock(**members: Any) -> Integration:
+    """A MOCK integration that answers with 200."""
+    return integration("MOCK", **{"request_templates": OK_TEMPLATE} | members)
+
+
+def to(called: Integration, key: str = "$default", **members: Any) -> Route:
+    """A two-way route to an integration."""
+    return route(key, integration=called, **{"is_two_way": True} | members)
+
+
+async def ask(client: ClientConnection, text: str) -> str:
+    """Send one message and wait for one."""
+    await client.send(text)
+    got = await soon(client.recv())
+    assert isinstance(got, str)
+    return got
+
+
+async def answer_to(world: World, text: str) -> str:
+    """What a new client gets for one message."""
+    async with world.connect() as client:
+        return await ask(client, text)
+
+
+def message_of(frame: str) -> str:
+    """The message of an error frame."""
+    document = json.loads(frame)
+    assert set(document) == {"message", "connectionId", "requestId"}, frame
+    return str(document["message"])
+
+
+# MOCK
+
+
+async def test_mock_answers_by_its_response_template(world: World) -> None:
+    """A MOCK integration gives what its response template makes of the message. 5.54, 5.57."""
+    world.deploy(
+        to(
+            mock(
+                request_templates={"$default": '{"statusCode": 200, "id": $input.json(\'$.id\')}'},
+                responses=(
+                    response("$default", '{"other": true}'),
+                    response("/2\\d\\d/", "{\"pong\": $input.json('$.id')}"),
+                ),
+            )
+        )
+    )
+
+    assert await answer_to(world, '{"action":"ping","id":[7]}') == '{"pong": [7]}'
+    assert world.runner.calls == []
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        pytest.param("200", "two", id="200"),
+        pytest.param("299", "two", id="299"),
+        pytest.param("404", "not found", id="404"),
+        pytest.param("500", "rest", id="default"),
+    ],
+)
+async def test_status_chooses_the_integration_response(
+    world: World, status: str, expected: str
+) -> None:
+    """The response with a matching pattern is taken, else that of $default. 5.57."""
+    responses = (
+        response("$default", "rest"),
+        response("/404/", "not found"),
+        response("/2\\d{2}/", "two"),
+    )
+    templates = {"$default": "{\"statusCode\": $input.path('$.s')}"}
+    world.deploy(to(mock(request_templates=templates, responses=responses)))
+
+    assert await answer_to(world, f'{{"s": {status}}}') == expected
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        pytest.param("hello", id="no-json"),
+        pytest.param("{}", id="no-status"),
+        pytest.param('{"statusCode": "200"}', id="text"),
+        pytest.param('{"statusCode": 1}', id="no-http-status"),
+    ],
+)
+async def test_mock_without_a_usable_status_is_an_error(world: World, template: str) -> None:
+    """A MOCK whose request names no status gives the error frame, and the trace says why. 5.54."""
+    world.deploy(to(mock(request_templates={"$default": template})))
+
+    assert message_of(await answer_to(world, "{}")) == INTERNAL
+    assert "statusCode" in world.summaries(Step.ERROR)[0]
+
+
+async def test_mock_takes_a_status_in_loose_json(world: World) -> None:
+    """API Gateway's own reader takes names without quotes, and so does a MOCK. 5.54."""
+    called = mock(
+        request_templates={"$default": "{ statusCode: 200, }"}, responses=(response(template="x"),)
+    )
+    world.deploy(to(called))
+
+    assert await answer_to(world, "{}") == "x"
+
+
+async def test_one_way_mock_gives_nothing(world: World) -> None:
+    """Without a route response nothing reaches the client, whatever the template. 5.26."""
+    called = mock(responses=(response(template="hidden"),))
+    world.deploy(
+        to(called, "quiet", is_two_way=False), to(mock(responses=(response(template="x"),)))
+    )
+
+    async with world.connect() as client:
+        await client.send('{"action":"quiet"}')
+
+        assert await ask(client, "next") == "x"
+
+
+async def test_mock_without_response_template_gives_nothing(world: World) -> None:
+    """What a MOCK was sent is no answer: without a template the client gets nothing. Q17."""
+    world.deploy(to(mock(), "quiet"), to(mock(responses=(response(template="x"),))))
+
+    async with world.connect() as client:
+        await client.send('{"action":"quiet"}')
+
+        assert await ask(client, "next") == "x"
+
+
+async def test_no_integration_response_is_an_error(world: World) -> None:
+    """A backend whose answer no integration response fits gives the error frame. 5.39, 5.56."""
+    world.deploy(to(mock(responses=())), to(mock(responses=(response("/5../", "no"),)), "five"))
+
+    assert message_of(await answer_to(world, "{}")) == INTERNAL
+    assert message_of(await answer_to(world, '{"action":"five"}')) == INTERNAL
+    assert all("No integration response fits" in each for each in world.summaries(Step.ERROR))
+
+
+# Choosing templates
+
+
+@pytest.mark.parametrize(
+    ("expression", "text", "expected"),
+    [
+        pytest.param("$request.body.kind", '{"kind":"a"}', "A", id="key"),
+        pytest.param("${request.body.kind}", '{"kind":"a"}', "A", id="braces"),
+        pytest.param("$request.body.kind", '{"kind":"z"}', "D", id="unknown-key"),
+        pytest.param("$request.body.kind", "{}", "D", id="no-key"),
+        pytest.param("$request.body.kind", "no json", "D", id="no-json"),
+        pytest.param("a", "{}", "A", id="constant"),
+        pytest.param("\\$default", "{}", "D", id="default-constant"),
+        pytest.param(None, '{"kind":"a"}', "D", id="no-expression"),
+        pytest.param("application/json", "{}", "J", id="free-text-key"),
+    ],
+)
+async def test_template_is_chosen_by_the_expression(
+    world: World, expression: str | None, text: str, expected: str
+) -> None:
+    """The expression's key names the template, else $default does; keys are free. 5.46 to 5.48."""
+    names = {"a": "A", "$default": "D", "application/json": "J"}
+    templates = {key: f'{{"statusCode":200,"t":"{name}"}}' for key, name in names.items()}
+    called = mock(
+        request_templates=templates,
+        template_selection_expression=expression,
+        responses=(response(template="$input.path('$.t')"),),
+    )
+    world.deploy(to(called))
+
+    assert await answer_to(world, text) == expected
+
+
+@pytest.mark.parametrize(
+    ("behavior", "templates", "passes"),
+    [
+        pytest.param("WHEN_NO_MATCH", {}, True, id="no-match-none"),
+        pytest.param("WHEN_NO_MATCH", {"other": "x"}, True, id="no-match-some"),
+        pytest.param("WHEN_NO_TEMPLATES", {}, True, id="no-templates-none"),
+        pytest.param("WHEN_NO_TEMPLATES", {"other": "x"}, False, id="no-templates-some"),
+        pytest.param("NEVER", {}, False, id="never-none"),
+        pytest.param("NEVER", {"other": "x"}, False, id="never-some"),
+    ],
+)
+async def test_unmatched_message_passes_as_configured(
+    world: World, backend: HttpBackend, behavior: str, templates: dict[str, str], *, passes: bool
+) -> None:
+    """What no template fits reaches the backend as it is, or is refused before the call. 5.40."""
+    called = integration(
+        "HTTP",
+        backend.url,
+        integration_method="POST",
+        passthrough_behavior=behavior,
+        request_templates=templates,
+        template_selection_expression="nothing",
+    )
+    world.deploy(to(called))
+
+    got = await answer_to(world, '{"a": 1}')
+
+    if passes:
+        assert got == '{"a": 1}'
+    else:
+        assert message_of(got) == "Unsupported Media Type"
+        assert backend.received == []
+        assert "[5.40]" in world.summaries(Step.ERROR)[0]
+
+
+# HTTP_PROXY and HTTP
+
+
+async def test_http_proxy_sends_the_text_and_returns_the_body(
+    world: World, backend: HttpBackend
+) -> None:
+    """The message is the request's body, the backend's body the reply, unchanged. 5.29, 5.60."""
+    called = integration("HTTP_PROXY", f"{backend.url}/in?x=1", integration_method="PUT")
+    world.deploy(to(called))
+
+    assert await answer_to(world, '{"é": [1,  2]}') == '{"é": [1,  2]}'
+
+    received = backend.received[0]
+    assert (received.method, received.path) == ("PUT", "/in?x=1")
+    assert received.body == '{"é": [1,  2]}'.encode()
+    assert received.header("User-Agent") == f"AmazonAPIGateway_{API}"
+    assert received.header("Cookie") is None
+
+
+async def test_http_proxy_ignores_templates_and_integration_responses(
+    world: World, backend: HttpBackend
+) -> None:
+    """Proxy types know neither request templates nor integration responses. 5.49."""
+    called = integration(
+        "HTTP_PROXY",
+        backend.url,
+        passthrough_behavior="NEVER",
+        request_templates={"$default": "changed"},
+        responses=(response(template="changed too"),),
+    )
+    world.deploy(to(called))
+
+    assert await answer_to(world, "as it is") == "as it is"
+
+
+async def test_http_proxy_returns_bodies_of_all_statuses(
+    world: World, backend: HttpBackend
+) -> None:
+    """A backend's error is its answer, and redirects are not followed. 5.29."""
+    world.deploy(to(integration("HTTP_PROXY", backend.url)))
+    backend.answer = web.Response(status=503, text="busy")
+    assert await answer_to(world, "x") == "busy"
+
+    backend.answer = web.Response(status=302, text="elsewhere", headers={"Location": backend.url})
+    assert await answer_to(world, "x") == "elsewhere"
+
+    assert len(backend.received) == 2
+
+
+async def test_parameters_are_mapped(world: World, backend: HttpBackend) -> None:
+    """Headers, query and path come from body, context, stage variables and texts. 5.60, 5.61."""
+    called = integration(
+        "HTTP_PROXY",
+        f"{backend.url}/rooms/{{room}}/x",
+        request_parameters={
+            "integration.request.header.connectionId": "context.connectionId",
+            "integration.request.header.ip": "context.identity.sourceIp",
+            "integration.request.header.Content-Type": "'text/x'",
+            "integration.request.querystring.who": "route.request.body.user.name",
+            "integration.request.querystring.all": "route.request.body.list[*].n",
+            "integration.request.querystring.none": "route.request.body.nothing",
+            "integration.request.querystring.env": "stageVariables.env",
+            "integration.request.path.room": "route.request.body.room",
+        },
+    )
+    world.deploy(to(called), variables={"env": "a&b"})
+
+    await answer_to(world, '{"room":"../a b?c","user":{"name":"zoë"},"list":[{"n":1},{"n":2}]}')
+
+    received = backend.received[0]
+    assert received.header("connectionId") == _connection_id(world)
+    assert received.header("ip") == "127.0.0.1"
+    assert received.header("Content-Type") == "text/x"
+    path, _, query = received.path.partition("?")
+    assert path == "/rooms/..%2Fa%20b%3Fc/x"
+    assert query == "who=zo%C3%AB&all=%5B1,+2%5D&env=a%26b"
+
+
+def _connection_id(world: World) -> str:
+    """The connection that the last message came on."""
+    return next(e.connection_id for e in reversed(world.events) if e.step is Step.MESSAGE)
+
+
+async def test_header_with_line_breaks_is_not_sent(world: World, backend: HttpBackend) -> None:
+    """A message cannot write headers of its own into the backend's request."""
+    called = integration(
+        "HTTP_PROXY",
+        backend.url,
+        request_parameters={"integration.request.header.x": "route.request.body.x"},
+    )
+    world.deploy(to(called))
+
+    got = await answer_to(world, json.dumps({"x": "a\r\nAdmin: yes"}))
+
+    assert message_of(got) == INTERNAL
+    assert backend.received == []
+
+
+async def test_host_cannot_come_from_a_message(world: World, backend: HttpBackend) -> None:
+    """A path parameter in the host's place calls nobody."""
+    called = integration(
+        "HTTP_PROXY",
+        "http://{host}/x",
+        request_parameters={"integration.request.path.host": "route.request.body.host"},
+    )
+    world.deploy(to(called))
+
+    got = await answer_to(world, json.dumps({"host": f"localhost:{backend.port}"}))
+
+    assert message_of(got) == INTERNAL
+    assert backend.received == []
+
+
+async def test_http_maps_request_and_response(world: World, backend: HttpBackend) -> None:
+    """HTTP sends what the request template makes, and replies what the response template makes."""
+    backend.answer = json_answer({"total": 3, "items": ["a", "b"]}, 201, X_Kind="list")
+    called = integration(
+        "HTTP",
+        "${stageVariables.base}/list",
+        request_templates={"$default": '{"from":"$context.connectionId","q":$input.json(\'$.q\')}'},
+        responses=(
+            response(
+                "/2\\d\\d/",
+                None,
+                template_selection_expression="${integration.response.header.x-kind}",
+                response_templates={
+                    "list": "#set($r = $input.path('$'))$r.total of $stageVariables.name:"
+                    "#foreach($i in $r.items) $i#if($foreach.hasNext),#end#end ($context.status)",
+                    "$default": "wrong",
+                },
+            ),
+            response("$default", "failed"),
+        ),
+    )
+    world.deploy(to(called), variables={"base": backend.url, "name": "things"})
+
+    got = await answer_to(world, '{"q":"x"}')
+
+    assert got == "3 of things: a, b (201)"
+    sent = json.loads(backend.received[0].body)
+    assert sent == {"from": _connection_id(world), "q": "x"}
+
+
+async def test_response_template_can_be_chosen_by_the_message(
+    world: World, backend: HttpBackend
+) -> None:
+    """The response's selection reads the message, the status and the answer. 5.59."""
+    backend.answer = json_answer({"kind": "k"}, 200)
+    chosen = response(
+        "$default",
+        None,
+        template_selection_expression="${request.body.lang}-${integration.response.statuscode}"
+        "-${integration.response.body.kind}",
+        response_templates={"de-200-k": "gut", "$default": "good"},
+    )
+    world.deploy(to(integration("HTTP", backend.url, responses=(chosen,))))
+
+    assert await answer_to(world, '{"lang":"de"}') == "gut"
+    assert await answer_to(world, '{"lang":"en"}') == "good"
+
+
+async def test_response_without_template_passes_the_body(
+    world: World, backend: HttpBackend
+) -> None:
+    """An integration response without a fitting template passes the backend's body on."""
+    backend.answer = web.Response(text="raw \u00e9")
+    world.deploy(to(integration("HTTP", backend.url)))
+
+    assert await answer_to(world, "{}") == "raw \u00e9"
+
+
+async def test_content_is_converted(world: World, backend: HttpBackend) -> None:
+    """Base64 from the client becomes bytes, bytes of the backend become base64. 5.69, 5.70."""
+    data = bytes(range(256))
+    called = integration(
+        "HTTP",
+        backend.url,
+        content_handling_strategy="CONVERT_TO_BINARY",
+        responses=(response(content_handling_strategy="CONVERT_TO_TEXT"),),
+    )
+    world.deploy(to(called))
+
+    got = await answer_to(world, base64.b64encode(data).decode())
+
+    assert backend.received[0].body == data
+    assert base64.b64decode(got) == data
+
+
+async def test_text_that_is_no_base64_cannot_become_binary(
+    world: World, backend: HttpBackend
+) -> None:
+    """What cannot be decoded is an error, and nothing is called. 5.69."""
+    called = integration("HTTP", backend.url, content_handling_strategy="CONVERT_TO_BINARY")
+    function = proxy("echo", content_handling_strategy="CONVERT_TO_BINARY")
+    world.deploy(to(called), to(function, "function"))
+
+    assert message_of(await answer_to(world, "no base64!")) == INTERNAL
+    assert message_of(await answer_to(world, '{"action":"function"}')) == INTERNAL
+    assert backend.received == []
+    assert world.runner.calls == []
+
+
+async def test_function_is_told_that_its_body_is_binary(world: World) -> None:
+    """With CONVERT_TO_BINARY a proxy function gets the base64 marked as such. 5.69."""
+    world.deploy(to(proxy("echo", content_handling_strategy="CONVERT_TO_BINARY")))
+
+    assert await answer_to(world, "AAEC") == "AAEC"
+
+    event = world.calls("echo")[0]
+    assert (event["body"], event["isBase64Encoded"]) == ("AAEC", True)
+
+
+async def test_certificate_is_verified(world: World) -> None:
+    """A backend whose certificate nobody vouches for gets no request; one that we trust does."""
+    stranger = trustme.CA().issue_cert("localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    stranger.configure_cert(context)
+    async with (
+        http_backend(context) as unknown,
+        http_backend(world.authority.server_context()) as known,
+    ):
+        world.deploy(
+            to(integration("HTTP_PROXY", unknown.url), "unknown"),
+            to(integration("HTTP_PROXY", known.url), "known"),
+        )
+
+        assert message_of(await answer_to(world, '{"action":"unknown"}')) == INTERNAL
+        assert unknown.received == []
+        assert await answer_to(world, '{"action":"known"}') == '{"action":"known"}'
+
+
+async def test_slow_backend_gives_the_timeout_frame(world: World, backend: HttpBackend) -> None:
+    """A backend beyond the integration's own time gives the timeout frame. 5.35."""
+    began, release = asyncio.Event(), asyncio.Event()
+
+    async def hang(request: web.BaseRequest) -> web.StreamResponse:
+        began.set()
+        await release.wait()
+        return web.Response()
+
+    backend.answer = hang
+    world.deploy(to(integration("HTTP_PROXY", backend.url, timeout_ms=300)))
+
+    got = await answer_to(world, "x")
+    release.set()
+
+    assert message_of(got) == "Endpoint request timed out"
+    assert began.is_set()
+
+
+@pytest.mark.parametrize(
+    ("uri", "members", "why"),
+    [
+        pytest.param("http://localhost:1/", {}, "did not answer", id="nobody-listens"),
+        pytest.param("http://no.such.host.invalid/", {}, "did not answer", id="no-such-host"),
+        pytest.param("file:///etc/passwd", {}, "http://", id="file"),
+        pytest.param("http://", {}, "host", id="no-host"),
+        pytest.param("${stageVariables.nothing}", {}, "not set", id="no-variable"),
+        pytest.param(
+            "http://localhost/", {"connection_type": "VPC_LINK"}, "VPC links", id="1.59-vpc-link"
+        ),
+    ],
+)
+async def test_backend_that_cannot_be_called_gives_the_error_frame(
+    world: World, uri: str, members: dict[str, Any], why: str
+) -> None:
+    """Nothing tells the client what is wrong; the trace tells the person at this machine."""
+    world.deploy(to(integration("HTTP_PROXY", uri, **members)))
+
+    assert message_of(await answer_to(world, "x")) == INTERNAL
+    assert why in world.summaries(Step.ERROR)[0]
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "x.localhost", "0.0.0.0", "[::1]"])
+async def test_engine_does_not_call_itself(world: World, host: str) -> None:
+    """The engine's own address is no backend: on AWS nothing is there."""
+    world.deploy(to(integration("HTTP_PROXY", f"http://{host}:{world.port}/{STAGE}")))
+
+    assert message_of(await answer_to(world, "x")) == INTERNAL
+    assert "own address" in world.summaries(Step.ERROR)[0]
+
+
+async def test_endless_answer_is_given_up(world: World, backend: HttpBackend) -> None:
+    """An answer beyond API Gateway's limit is an error and is not kept."""
+
+    async def pour(request: web.BaseRequest) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        chunk = b"x" * 262_144
+        try:
+            while True:
+                await answer.write(chunk)
+        except ConnectionError:
+            return answer
+
+    backend.answer = pour
+    world.deploy(to(integration("HTTP_PROXY", backend.url)))
+
+    assert message_of(await answer_to(world, "x")) == INTERNAL
+    assert "larger than" in world.summaries(Step.ERROR)[0]
+
+
+# AWS with a function
+
+
+async def test_function_gets_the_rendered_template(world: World) -> None:
+    """AWS with a function: the template is its payload, its result the answer. 5.58."""
+    world.answer("add", lambda payload: returned({"sum": sum(json.loads(payload)["of"])}))
+    called = proxy(
+        "add",
+        integration_type=IntegrationType.AWS,
+        request_templates={"$default": "{\"of\": $input.json('$.numbers')}"},
+        responses=(response(template="the sum is $input.path('$.sum')"),),
+    )
+    world.deploy(to(called))
+
+    assert await answer_to(world, '{"numbers":[1,2,3]}') == "the sum is 6"
+    assert world.calls("add") == [{"of": [1, 2, 3]}]
+    assert world.permits.asked[-1][0] == function_arn("add")
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        pytest.param("NotFound: no room", "404 no room", id="pattern"),
+        pytest.param("Something else", "oops", id="default"),
+        pytest.param("a\nNotFound: b", "oops", id="whole-text"),
+    ],
+)
+async def test_error_of_a_function_chooses_its_response(
+    world: World, message: str, expected: str
+) -> None:
+    """What a function raises is matched with the keys as a whole. 5.58."""
+    world.answer("fail", raised(message))
+    called = proxy(
+        "fail",
+        integration_type=IntegrationType.AWS,
+        responses=(
+            response("/NotFound: .*/", "404 $input.path('$.errorMessage').substring(10)"),
+            response("$default", "oops"),
+        ),
+    )
+    world.deploy(to(called))
+
+    assert await answer_to(world, "{}") == expected
+
+
+async def test_success_of_a_function_needs_the_default_response(world: World) -> None:
+    """A result is no error message: patterns do not match it. 5.56, 5.58."""
+    world.answer("fine", returned({"a": 1}))
+    called = proxy(
+        "fine", integration_type=IntegrationType.AWS, responses=(response("/.*/", "matched"),)
+    )
+    world.deploy(to(called))
+
+    assert message_of(await answer_to(world, "{}")) == INTERNAL
+
+
+async def test_function_is_not_called_with_text(world: World) -> None:
+    """A message that is no JSON cannot be a payload, and nothing is called."""
+    world.answer("fine", returned({"a": 1}))
+    world.deploy(to(proxy("fine", integration_type=IntegrationType.AWS, responses=(response(),))))
+
+    assert message_of(await answer_to(world, "no json")) == INTERNAL
+    assert world.runner.calls == []
+
+
+async def test_forbidden_function_is_not_called(world: World) -> None:
+    """AWS with a function asks for permission as the proxy type does. 5.33."""
+    world.permits.forbidden = {"fine"}
+    world.answer("fine", returned({"a": 1}))
+    later = {"integration.request.header.X-Amz-Invocation-Type": "'Event'"}
+    called = proxy("fine", integration_type=IntegrationType.AWS, responses=(response(),))
+    event = proxy(
+        "fine",
+        integration_type=IntegrationType.AWS,
+        responses=(response(),),
+        request_parameters=later,
+    )
+    world.deploy(to(called), to(event, "later"))
+
+    assert message_of(await answer_to(world, "{}")) == INTERNAL
+    assert message_of(await answer_to(world, '{"action":"later"}')) == INTERNAL
+    assert world.runner.calls == []
+    assert world.services.later == []
+
+
+async def test_function_can_be_called_asynchronously(world: World) -> None:
+    """With the header X-Amz-Invocation-Type 'Event' nobody waits for the function."""
+    called = proxy(
+        "job",
+        integration_type=IntegrationType.AWS,
+        request_parameters={"integration.request.header.X-Amz-Invocation-Type": "'Event'"},
+        responses=(response("$default", "accepted with $context.status"),),
+    )
+    world.deploy(to(called))
+
+    assert await answer_to(world, '{"n":1}') == "accepted with 202"
+    assert world.services.later == [(function_arn("job"), b'{"n":1}')]
+    assert world.runner.calls == []
+
+
+# AWS with other services
+
+
+async def test_service_is_called_as_the_role(world: World) -> None:
+    """The call has the mapped parameters and body, and is made as the integration's role. 5.66."""
+    world.services.answer = ServiceAnswer(status=200, body=b'{"MessageId": "m1"}')
+    called = integration(
+        "AWS",
+        SQS.replace("jobs", "${stageVariables.queue}"),
+        integration_method="POST",
+        credentials_arn=ROLE.replace("caller", "${stageVariables.role}"),
+        request_templates={
+            "$default": "Action=SendMessage&MessageBody=$util.urlEncode($input.body)"
+        },
+        request_parameters={
+            "integration.request.header.Content-Type": "'application/x-www-form-urlencoded'"
+        },
+        responses=(response("/200/", "queued as $input.path('$.MessageId')"),),
+    )
+    world.deploy(to(called), variables={"queue": "jobs", "role": "caller"})
+
+    assert await answer_to(world, "a b") == "queued as m1"
+
+    call = world.services.calls[0]
+    assert (call.role_arn, call.method) == (ROLE, "POST")
+    assert (call.target.service, call.target.path) == ("sqs", f"/{ACCOUNT}/jobs")
+    assert call.header("content-type") == "application/x-www-form-urlencoded"
+    assert call.body == b"Action=SendMessage&MessageBody=a+b"
+
+
+@pytest.mark.parametrize(
+    ("uri", "credentials", "why"),
+    [
+        pytest.param(SQS, None, "without a role", id="no-role"),
+        pytest.param(SQS, "arn:aws:iam::*:user/*", "of the caller", id="5.67-caller"),
+        pytest.param("arn:aws:apigateway:x:sqs", ROLE, "names no service", id="no-service"),
+        pytest.param(f"arn:aws:apigateway:{REGION}:sqs:action/a b", ROLE, "action", id="action"),
+        pytest.param(
+            f"arn:aws:apigateway:{REGION}:x.sqs:path/a", ROLE, "subdomain", id="subdomain"
+        ),
+    ],
+)
+async def test_service_that_cannot_be_called_gives_the_error_frame(
+    world: World, uri: str, credentials: str | None, why: str
+) -> None:
+    """Without a role that can be verified no service is called. 5.66, 5.67."""
+    world.deploy(to(integration("AWS", uri, credentials_arn=credentials)))
+
+    assert message_of(await answer_to(world, "{}")) == INTERNAL
+    assert world.services.calls == []
+    assert why in world.summaries(Step.ERROR)[0]
+
+
+async def test_service_that_refuses_gives_the_error_frame(world: World) -> None:
+    """What a role may not do is told on the trace only. 5.66."""
+    world.services.answer = ServiceRefusal("the role may not")
+    world.deploy(to(integration("AWS", SQS, credentials_arn=ROLE)))
+
+    assert message_of(await answer_to(world, "{}")) == INTERNAL
+    assert "the role may not" in world.summaries(Step.ERROR)[0]
+
+
+# Models
+
+
+CHAT = json.dumps(
+    {
+        "$schema": "http://json-schema.org/draft-04/schema#",
+        "type": "object",
+        "required": ["text"],
+        "properties": {"text": {"type": "string", "maxLength": 5}},
+    }
+)
+
+
+def checked(called: Integration, expression: str = "chat", **models: str) -> Route:
+    """A route whose messages must match a model."""
+    return to(
+        called,
+        model_selection_expression=expression,
+        request_models={name.replace("default", "$default"): text for name, text in models.items()},
+    )
+
+
+@pytest.mark.parametrize("kind", ["AWS_PROXY", "HTTP_PROXY", "MOCK"])
+async def test_message_that_does_not_match_calls_nothing(
+    world: World, backend: HttpBackend, kind: str
+) -> None:
+    """A failed validation gives `Bad request body`, whatever the integration. 5.36, 5.74."""
+    called = {
+        "AWS_PROXY": proxy("echo"),
+        "HTTP_PROXY": integration("HTTP_PROXY", backend.url),
+        "MOCK": mock(responses=(response(template="passed"),)),
+    }[kind]
+    world.deploy(checked(called, chat=CHAT))
+
+    async with world.connect() as client:
+        for bad in ('{"text": 1}', "{}", "no json", "[]", '{"text":"too long"}'):
+            assert message_of(await ask(client, bad)) == "Bad request body"
+        assert world.runner.calls == []
+        assert backend.received == []
+        good = await ask(client, '{"text":"hi"}')
+
+    assert good == ("passed" if kind == "MOCK" else '{"text":"hi"}')
+    assert "#/text" in world.summaries(Step.ERROR)[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [
+        pytest.param('{"kind":"chat","text":"hi"}', True, id="key"),
+        pytest.param('{"kind":"chat"}', False, id="key-fails"),
+        pytest.param('{"kind":"other"}', True, id="default"),
+        pytest.param("{}", True, id="no-key-default"),
+        pytest.param('{"kind":"other","strict":1}', False, id="default-fails"),
+    ],
+)
+async def test_model_is_chosen_by_the_expression(world: World, text: str, *, passes: bool) -> None:
+    """The expression gives the model's key, else $default is taken. 5.72."""
+    default = '{"properties": {"strict": {"type": "string"}}}'
+    world.deploy(checked(proxy("echo"), "$request.body.kind", chat=CHAT, default=default))
+
+    got = await answer_to(world, text)
+
+    assert (got == text) is passes
+    assert len(world.calls("echo")) == int(passes)
+
+
+async def test_no_model_for_a_key_fails(world: World) -> None:
+    """Without a model for the key and without $default validation fails. 5.73."""
+    world.deploy(checked(proxy("echo"), "$request.body.kind", chat=CHAT))
+
+    assert message_of(await answer_to(world, '{"kind":"other"}')) == "Bad request body"
+    assert world.runner.calls == []
+    assert "no model for the key 'other'" in world.summaries(Step.ERROR)[0]
+
+
+async def test_models_without_an_expression_check_nothing(world: World) -> None:
+    """Models count only with a selection expression. 5.71."""
+    world.deploy(to(proxy("echo"), request_models={"$default": CHAT}))
+
+    assert await answer_to(world, "anything") == "anything"
+
+
+async def test_model_may_refer_to_another_of_its_api(world: World) -> None:
+    """A schema follows its own definitions and the API's other models, and nothing else. 1.74."""
+    url = f"https://apigateway.amazonaws.com/restapis/{API}/models/Text"
+    schema = {
+        "definitions": {"n": {"type": "integer"}},
+        "properties": {"text": {"$ref": url}, "n": {"$ref": "#/definitions/n"}},
+    }
+    world.deploy(
+        checked(proxy("echo"), chat=json.dumps(schema)),
+        models={"Text": '{"type":"string"}'},
+    )
+
+    assert await answer_to(world, '{"text":"a","n":1}') == '{"text":"a","n":1}'
+    assert message_of(await answer_to(world, '{"text":1}')) == "Bad request body"
+    assert message_of(await answer_to(world, '{"n":"1"}')) == "Bad request body"
+
+
+async def test_model_that_cannot_be_applied_lets_nothing_pass(
+    world: World, backend: HttpBackend
+) -> None:
+    """A schema that leads elsewhere is not fetched, and no message matches it."""
+    schema = json.dumps({"$ref": f"{backend.url}/schema.json"})
+    world.deploy(checked(proxy("echo"), chat=schema))
+
+    assert message_of(await answer_to(world, "{}")) == "Bad request body"
+    assert backend.received == []
+    assert world.runner.calls == []
+
+
+# What goes wrong in templates
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        pytest.param("#foreach($i in [1..", "cannot be read", id="syntax"),
+        pytest.param("$input.path('$.a[').x", "JSONPath", id="path"),
+        pytest.param("$util.parseJson('{')", "not JSON", id="json"),
+        pytest.param("$input.body.substring(99)", "failed", id="java"),
+        pytest.param("#macro(f)#f()#end#f()", "nests too deeply", id="recursion"),
+        pytest.param("#include('/etc/passwd')", "loader", id="include"),
+        pytest.param("$input.body.matches('(a+)+$')", "computing", id="endless-pattern"),
+    ],
+)
+async def test_broken_template_gives_the_error_frame(
+    world: World, backend: HttpBackend, template: str, why: str
+) -> None:
+    """A template that fails calls nothing, tells the client nothing and the trace all. 5.50."""
+    called = integration("HTTP", backend.url, request_templates={"$default": template})
+    world.deploy(to(called), to(mock(responses=(response(template="fine"),)), "next"))
+
+    async with world.connect() as client:
+        assert message_of(await ask(client, "a" * 40 + "b")) == INTERNAL
+        assert await ask(client, '{"action":"next"}') == "fine"
+
+    assert backend.received == []
+    assert why in world.summaries(Step.ERROR)[0]
+
+
+async def test_broken_response_template_gives_the_error_frame(
+    world: World, backend: HttpBackend
+) -> None:
+    """What the backend did stays done; the client gets the error frame. 5.59."""
+    called = integration("HTTP", backend.url, responses=(response(template="#foreach("),))
+    world.deploy(to(called))
+
+    assert message_of(await answer_to(world, "x")) == INTERNAL
+    assert len(backend.received) == 1
+    assert "response template" in world.summaries(Step.ERROR)[0]
+
+
+async def test_engine_answers_others_while_a_template_runs_without_end(
+    world: World, backend: HttpBackend
+) -> None:
+    """An endless template is ended by its limits, and meanwhile everybody else is served."""
+    endless = (
+        "#foreach($a in [1..1000])#foreach($b in [1..1000])#foreach($c in [1..1000])#end#end#end"
+    )
+    world.deploy(
+        to(integration("HTTP", backend.url, request_templates={"$default": endless})),
+        to(proxy("echo"), "echo"),
+        to(mock(responses=(response(template="quick"),)), "quick"),
+    )
+
+    async with world.connect() as slow, world.connect() as other:
+        await slow.send("{}")
+        assert await ask(other, '{"action":"echo"}') == '{"action":"echo"}'
+        assert await ask(other, '{"action":"quick"}') == "quick"
+        got = await soon(slow.recv())
+
+    assert isinstance(got, str)
+    assert message_of(got) == INTERNAL
+    assert backend.received == []
+
+
+async def test_templates_know_the_context(world: World) -> None:
+    """$context has the members of the request context and of the authorizer, as texts. 9.01."""
+    template = (
+        "$context.routeKey|$context.eventType|$context.stage|$context.apiId|$context.identity.sourceIp"
+        "|$context.domainName|$context.nothing|$context.messageId.length()|$context.connectedAt"
+    )
+    world.deploy(to(mock(responses=(response(template=template),)), "who"))
+
+    got = await answer_to(world, '{"action":"who"}')
+
+    assert got.split("|") == [
+        *("who", "MESSAGE", STAGE, API, "127.0.0.1"),
+        f"{API}.execute-api.localhost:{world.port}",
+        *("", "16", str(world.clock.now_ms())),
+    ]
+
+
+# Logs
+
+
+def logged(layout: str) -> StageLogging:
+    """A stage that logs everything."""
+    return StageLogging(
+        access=AccessLogging("arn:aws:logs:eu-west-1:000000000000:log-group:access", layout),
+        execution={"": ExecutionLogging(level=LoggingLevel.INFO, data_trace=True)},
+    )
+
+
+async def test_logs_tell_of_the_backend(world: World, backend: HttpBackend) -> None:
+    """Access and execution logs have status and payloads of any integration. 9.02, 9.07."""
+    backend.answer = json_answer({"n": 1}, 404)
+    templates = {"$default": '{"sent": true}'}
+    world.deploy(
+        to(integration("HTTP", backend.url, request_templates=templates)),
+        logging=logged("$context.status $context.integration.status $context.error.message"),
+    )
+
+    await answer_to(world, "{}")
+    await eventually(lambda: len(world.logs.access) > 1)
+
+    assert world.logs.access[1] == "404 404 -"
+    lines = "\n".join(world.logs.execution)
+    assert 'Endpoint request body after transformations: {"sent": true}' in lines
+    assert 'Endpoint response body before transformations: {"n": 1}' in lines
+
+
+async def test_logs_tell_why_a_message_does_not_match(world: World) -> None:
+    """What is wrong with a message is in $context.error.validationErrorString. 5.75, 9.01."""
+    layout = "$context.status $context.error.validationErrorString $context.integration.status"
+    world.deploy(checked(proxy("echo"), chat=CHAT), logging=logged(layout))
+
+    await answer_to(world, '{"text": 1}')
+    await eventually(lambda: len(world.logs.access) > 1)
+
+    assert world.logs.access[1] == r"400 [#/text: does not match type \"string\"] -"
+
+
+async def test_logs_tell_of_a_rejected_answer(world: World) -> None:
+    """An answer without integration response is an error of the API's configuration. 5.39."""
+    world.deploy(
+        to(mock(responses=())),
+        logging=logged("$context.status $context.error.responseType"),
+    )
+
+    await answer_to(world, "{}")
+    await eventually(lambda: len(world.logs.access) > 1)
+
+    assert world.logs.access[1] == "500 API_CONFIGURATION_ERROR"
+
+
+# $disconnect
+
+
+async def test_disconnect_goes_to_any_integration(world: World, backend: HttpBackend) -> None:
+    """$disconnect is mapped and called as well; what comes back goes nowhere. 5.41."""
+    called = integration(
+        "HTTP",
+        backend.url,
+        request_templates={
+            "$default": '{"gone":"$context.connectionId","why":"$context.disconnectReason"}'
+        },
+    )
+    world.deploy(route("$disconnect", integration=called, is_two_way=True))
+
+    async with world.connect() as client:
+        await client.close(1000, "bye")
+    await eventually(lambda: bool(backend.received))
+
+    sent = json.loads(backend.received[0].body)
+    assert sent["why"] == "bye"
+    assert len(sent["gone"]) == 16
+    await eventually(lambda: "$disconnect" in world.summaries(Step.INVOKED))
+
+
+async def test_failed_disconnect_is_told(world: World) -> None:
+    """A $disconnect that cannot be called has no effect but on the trace. 8.19."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        called = integration("HTTP_PROXY", f"http://127.0.0.1:{closed.getsockname()[1]}/")
+        world.deploy(route("$disconnect", integration=called))
+
+        async with world.connect():
+            pass
+        await eventually(lambda: bool(world.summaries(Step.ERROR)))
+
+    assert world.summaries(Step.ERROR)[0].startswith("$disconnect failed: ")
