@@ -1,5 +1,5 @@
 # `make` alone lists what there is. Variables: PYTHON, TARGET, TEMPLATE, STACK_NAME, MESSAGE, TO,
-# USER_ID, YES and everything in .env.example, on the command line or in the environment.
+# USER_ID, ENDPOINT, YES and everything in .env.example, on the command line or in the environment.
 
 # Taken as they were typed: neither make nor the shell reads anything into a message.
 override MESSAGE := $(value MESSAGE)
@@ -13,7 +13,7 @@ export
 
 .DEFAULT_GOAL := help
 .PHONY: help setup local-up local-down logs token push doctor build fmt lint types test \
-	integration-test bench check aws-deploy aws-destroy clean
+	integration-test parity bench check aws-deploy aws-destroy clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36m%-17s\033[0m %s\n", $$1, $$2}' Makefile
@@ -21,7 +21,7 @@ help: ## list what there is
 setup: ## make .venv with everything for development
 	@scripts/venv dev
 
-local-up: ## start the engine, build, deploy, and open the page (TARGET=embedded)
+local-up: ## start the engine, build, deploy, and serve the page (TARGET=embedded or docker)
 	@scripts/run local-up
 
 local-down: ## stop everything that local-up started
@@ -60,6 +60,9 @@ test: ## run every test that this machine can run (ARGS="-k name" for some)
 
 integration-test: ## run the example system against TARGET
 	@scripts/run integration-test
+
+parity: ## check AWS's rules from outside (ENDPOINT=http://host:port for another tool, TARGET=aws)
+	@scripts/run parity $(ARGS)
 
 bench: ## measure start, memory and echo rates
 	@scripts/venv dev

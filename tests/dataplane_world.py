@@ -20,7 +20,7 @@ import boto3
 import websockets
 from aiohttp import web
 from botocore.config import Config
-from fakes import Answer, FakeClock, FakeIds, FakeRunner
+from fakes import Answer, FakeClock, FakeIds, FakeRunner, FakeServices, FakeStageLogs
 from websockets.asyncio.client import ClientConnection, connect
 
 from socketstack.core.model import (
@@ -33,13 +33,20 @@ from socketstack.core.model import (
     InvokeResult,
     Json,
     Route,
+    StageLogging,
     StageSettings,
+    Throttle,
 )
 from socketstack.core.policy import PolicyDecision
 from socketstack.dataplane.frames import guarded
+from socketstack.dataplane.throttling import AccountThrottles
 from socketstack.dataplane.web import DataPlane
 from socketstack.frontdoor import FrontDoor, Rooms
+from socketstack.ids import RandomIds
 from socketstack.listener import Listener, bind
+from socketstack.services.api_keys import ApiKeysApi
+from socketstack.services.http import AwsRequest, AwsResponse
+from socketstack.services.web import AwsWeb
 from socketstack.store import Store
 from socketstack.tls import LocalAuthority
 from socketstack.trace import Step, Trace, TraceEvent
@@ -50,6 +57,9 @@ API = "a1b2c3d4e5"
 STAGE = "dev"
 PATIENCE_SECONDS = 20.0
 CONNECT_ARN = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{API}/{STAGE}/$connect"
+
+UNLIMITED = AccountThrottles(requests=None, connections=None)
+"""For tests about something else: this world's time stands still, so no bucket would refill."""
 
 Event = dict[str, Any]
 _T = TypeVar("_T")
@@ -171,14 +181,21 @@ class HttpAnswer:
 class World:
     """One data plane, its Store and its clients."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, account: AccountThrottles = UNLIMITED) -> None:
         self.clock = FakeClock()
         self.store = Store()
         self.trace = Trace(self.clock)
         self.events: list[TraceEvent] = []
         self.trace.subscribe(self.events.append)
         self.permits = FakePermits()
+        self.logs = FakeStageLogs()
         self.runner = FakeRunner({"connect": OK, "disconnect": OK, "echo": echoed})
+        self.services = FakeServices()
+        self.authority = LocalAuthority(
+            folder, outside_bundle=None, custom_domain=self._custom_domain
+        )
+        bound = bind("127.0.0.1", 0)
+        self.port: int = bound.getsockname()[1]
         self.data_plane = DataPlane(
             store=self.store,
             runner=self.runner,
@@ -186,6 +203,19 @@ class World:
             clock=self.clock,
             ids=FakeIds(),
             trace=self.trace,
+            logs=self.logs,
+            account=account,
+            services=self.services,
+            ca_bundle=self.authority.bundle,
+            own_port=self.port,
+        )
+        keys = ApiKeysApi(
+            store=self.store,
+            clock=self.clock,
+            ids=RandomIds(),
+            trace=self.trace,
+            pass_on=_no_service,
+            region=REGION,
         )
         rooms = Rooms(
             upgrade=self.data_plane.upgrade,
@@ -193,14 +223,16 @@ class World:
             control_plane=_nobody,
             invoke=_nobody,
             own=_nobody,
-            other_services=_nobody,
+            other_services=AwsWeb(keys.handle).handle,
         )
-        self.authority = LocalAuthority(folder, outside_bundle=None)
-        bound = bind("127.0.0.1", 0)
-        self.port: int = bound.getsockname()[1]
-        self.web = web.Server(FrontDoor(rooms).handle)
+        door = FrontDoor(rooms, is_custom_domain=lambda name: self._custom_domain(name) is not None)
+        self.web = web.Server(door.handle)
         connections = guarded(self.web, auto_decompress=False, access_log=None)
         self._listener = Listener(bound, connections, self.authority.server_context)
+
+    def _custom_domain(self, host_name: str) -> str | None:
+        domain = self.store.domain(host_name)
+        return None if domain is None else domain.name
 
     async def start(self) -> None:
         """Open the port."""
@@ -221,11 +253,13 @@ class World:
         stage: str = STAGE,
         deployment_id: str = "dep001",
         variables: Mapping[str, str] | None = None,
-        closed: Mapping[str, bool] | None = None,
+        throttles: Mapping[str, Throttle | None] | None = None,
+        logging: StageLogging | None = None,
         **members: Any,
     ) -> None:
         """Put an API with these routes into service at a stage."""
-        self.store.put(("Api", api_id), {"ApiId": api_id})
+        self.store.put(("Api", api_id), {"ApiId": api_id, "Region": REGION})
+        self.store.put(("Api", api_id, "Stage", stage), {"ApiId": api_id, "StageName": stage})
         self.store.publish(
             ApiSnapshot(
                 **{
@@ -245,7 +279,8 @@ class World:
                 stage_name=stage,
                 deployment_id=deployment_id,
                 variables=dict(variables or {}),
-                closed=dict(closed or {}),
+                throttles=dict(throttles or {}),
+                logging=logging,
             ),
         )
 
@@ -340,6 +375,17 @@ class World:
         await writer.wait_closed()
         return answer
 
+    def gateway(self, region: str = REGION) -> Any:
+        """A boto3 client for API keys and usage plans, without retries."""
+        return boto3.client(
+            "apigateway",
+            endpoint_url=f"http://localhost:{self.port}",
+            region_name=region,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(retries={"total_max_attempts": 1}, proxies={}),
+        )
+
     def management(self, url: str | None = None) -> Any:
         """A boto3 client of the management API, without retries."""
         return boto3.client(
@@ -352,14 +398,18 @@ class World:
         )
 
 
+async def _no_service(request: AwsRequest) -> AwsResponse:
+    return AwsResponse(status=501, headers=(("Content-Length", "0"),))
+
+
 async def _nobody(request: web.BaseRequest) -> web.Response:
     return web.Response(status=404)
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[World]:
-    """A world for one test."""
-    world = World(folder)
+async def running(folder: Path, *, account: AccountThrottles = UNLIMITED) -> AsyncIterator[World]:
+    """A world for one test; ``account`` is what its account may do in a second."""
+    world = World(folder, account=account)
     await world.start()
     try:
         yield world

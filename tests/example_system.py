@@ -47,7 +47,7 @@ class System:
         return self.outputs["WebSocketUrl"]
 
     def run(
-        self, *arguments: str, expect: int | None = 0, **environ: str
+        self, *arguments: str, expect: int | None = 0, seconds: float = 110, **environ: str
     ) -> "subprocess.CompletedProcess[str]":
         """Run a Python module's command line in the copy."""
         done = subprocess.run(
@@ -56,7 +56,7 @@ class System:
             env={**self.environ, **environ},
             capture_output=True,
             text=True,
-            timeout=110,
+            timeout=seconds,
             check=False,
         )
         assert expect is None or done.returncode == expect, done.stdout + done.stderr
@@ -67,6 +67,12 @@ class System:
         template = str(self.folder / "infra" / "template.yaml")
         printed = self.run("socketstack", "up", "--template", template).stdout
         return printed + self.run("webclient", "up").stdout
+
+    def update(self, **parameters: str) -> None:
+        """Deploy again with other parameters."""
+        template = str(self.folder / "infra" / "template.yaml")
+        given = [f"--parameter={name}={value}" for name, value in parameters.items()]
+        self.run("socketstack", "up", "--template", template, *given)
 
     def down(self) -> None:
         """Stop everything."""

@@ -1,10 +1,12 @@
 """Doubles of our own protocols, and of nothing else."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
-from socketstack.core.model import InvokeResult
+from socketstack.core.model import InvokeResult, LogDestination
+from socketstack.core.service_calls import ServiceAnswer, ServiceCall, ServiceRefusal
 from socketstack.errors import FunctionNotFound, Gone
+from socketstack.runner.base import LogLine
 
 
 class FakeClock:
@@ -112,3 +114,41 @@ class FakePeer:
     def describe(self) -> str:
         """A name for logs."""
         return "fake peer"
+
+
+class FakeStageLogs:
+    """Keeps the lines that stages log; ``problem`` is why they are dropped, when they are."""
+
+    def __init__(self) -> None:
+        self.access: list[str] = []
+        self.execution: list[str] = []
+        self.destinations: list[LogDestination] = []
+        self.problem = ""
+
+    def write(self, destination: LogDestination, lines: Sequence[LogLine]) -> str:
+        """Keep lines."""
+        if not self.problem:
+            self.destinations.append(destination)
+            kept = self.access if destination.access_arn else self.execution
+            kept += [line.text for line in lines]
+        return self.problem
+
+
+class FakeServices:
+    """Answers AWS calls of integrations with ``answer`` and remembers them."""
+
+    def __init__(self) -> None:
+        self.answer: ServiceAnswer | ServiceRefusal = ServiceAnswer(status=200, body=b"{}")
+        self.calls: list[ServiceCall] = []
+        self.later: list[tuple[str, bytes]] = []
+        """Functions that nobody waits for, with their payloads."""
+
+    async def call(self, call: ServiceCall) -> ServiceAnswer | ServiceRefusal:
+        """Keep the call and answer."""
+        self.calls.append(call)
+        return self.answer
+
+    async def invoke_later(self, function: str, payload: bytes) -> ServiceAnswer | ServiceRefusal:
+        """Keep the call and answer as Lambda does."""
+        self.later.append((function, payload))
+        return ServiceAnswer(status=202)

@@ -1,6 +1,7 @@
 """The composition root: builds the engine's parts around one Store, starts and stops them."""
 
 import asyncio
+import functools
 import os
 import shutil
 from typing import Final
@@ -12,22 +13,30 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from socketstack import __version__
-from socketstack.clock import Clock, SystemClock
+from socketstack.clock import Clock, MovableClock, SystemClock
 from socketstack.controlplane.plane import ControlPlane
 from socketstack.controlplane.web import ControlPlaneWeb
-from socketstack.core.model import Json
+from socketstack.core.model import Json, Throttle
 from socketstack.dataplane.frames import guarded
+from socketstack.dataplane.throttling import AccountThrottles
 from socketstack.dataplane.web import DataPlane
-from socketstack.frontdoor import FrontDoor, Rooms
+from socketstack.frontdoor import FrontDoor, Handler, Rooms
 from socketstack.ids import Ids, RandomIds
+from socketstack.inspector.live import LiveApi
+from socketstack.inspector.skips import Skips
 from socketstack.inspector.web import InspectorWeb
 from socketstack.listener import Listener, bind
 from socketstack.runner.local import LocalRunner
+from socketstack.services.api_keys import ApiKeysApi
+from socketstack.services.aws_actions import AwsActions
 from socketstack.services.cloudformation import CloudFormation
 from socketstack.services.functions import FunctionPermits, InvokeApi, MotoFunctions
+from socketstack.services.guard import Guard
+from socketstack.services.identities import IamRoles, Identities
 from socketstack.services.moto_app import MotoApp
-from socketstack.services.web import AwsWeb
-from socketstack.settings import Settings, environment
+from socketstack.services.stage_logs import AccountLogging, StageLogQueue
+from socketstack.services.web import AwsWeb, GuardedRoom, Refuse
+from socketstack.settings import RateAndBurst, Settings, environment
 from socketstack.store import Store
 from socketstack.tls import LocalAuthority
 from socketstack.trace import Step, Trace, TraceEvent
@@ -49,6 +58,8 @@ class Engine:
         self._bound = bind(settings.host, settings.port)
         self.port: int = self._bound.getsockname()[1]
         self.clock = clock or SystemClock()
+        self.gateway_clock = MovableClock(self.clock)
+        """API Gateway's own time, for sockets and their events; all else keeps the machine's."""
         self.ids = ids or RandomIds()
         self.trace = Trace(self.clock)
         self.store = Store()
@@ -63,9 +74,14 @@ class Engine:
     async def start(self) -> None:
         """Build the parts and open the port."""
         settings = self.settings
-        authority = LocalAuthority(self._workdir, outside_bundle=environment().get("SSL_CERT_FILE"))
+        authority = LocalAuthority(
+            self._workdir,
+            outside_bundle=environment().get("SSL_CERT_FILE"),
+            custom_domain=self._custom_domain,
+        )
         self.moto = MotoApp(account_id=settings.account_id, region=settings.region)
         functions = MotoFunctions(self.moto)
+        self.identities = Identities(self.moto, clock=self.clock, ids=self.ids)
         self.runner = LocalRunner(
             catalog=functions,
             logs=functions,
@@ -78,14 +94,30 @@ class Engine:
             region=settings.region,
             ca_bundle=authority.bundle,
             debug_port=settings.debug_port,
+            credentials=self.identities,
+            engine_names=self.store.domain_names,
         )
+        self._invoke = InvokeApi(self.runner, functions, self.moto, clock=self.clock, ids=self.ids)
+        roles = IamRoles(self.identities)
         self.data_plane = DataPlane(
             store=self.store,
             runner=self.runner,
             permits=FunctionPermits(functions),
-            clock=self.clock,
+            clock=self.gateway_clock,
             ids=self.ids,
             trace=self.trace,
+            logs=StageLogQueue(self.moto),
+            logs_clock=self.clock,  # CloudWatch Logs takes nothing from the future
+            callers=self.identities,
+            roles=roles,
+            services=AwsActions(self.moto, may=roles.may, invoke=self._invoke),
+            ca_bundle=authority.bundle,
+            own_port=self.port,
+            is_iam_enforced=settings.is_iam_enforced,
+            account=AccountThrottles(
+                requests=_throttle(settings.account_throttle),
+                connections=_throttle(settings.connection_throttle),
+            ),
         )
         plane = ControlPlane(
             store=self.store,
@@ -93,14 +125,23 @@ class Engine:
             ids=self.ids,
             trace=self.trace,
             endpoint=f"ws://localhost:{self.port}",
+            can_log=AccountLogging(),
         )
-        self._invoke = InvokeApi(self.runner, functions, self.moto, clock=self.clock, ids=self.ids)
         self._cloudformation = CloudFormation(
             moto=self.moto, plane=plane, clock=self.clock, ids=self.ids, trace=self.trace
         )
         self.moto.replace_service("cloudformation", self._cloudformation.handle)
+        api_keys = ApiKeysApi(
+            store=self.store,
+            clock=self.gateway_clock,
+            ids=self.ids,
+            trace=self.trace,
+            pass_on=self.moto.answer,
+            region=settings.region,
+        )
+        self.moto.replace_service("apigateway", api_keys.handle)
         self.trace.subscribe(self._close_removed)
-        self._web = web.Server(self._front_door(plane).handle, request_factory=_request)
+        self._web = web.Server(self._front_door(plane, functions).handle, request_factory=_request)
         connections = guarded(self._web, auto_decompress=False, access_log=None)
         self._listener = Listener(self._bound, connections, authority.server_context)
         self._listener.start()
@@ -117,20 +158,52 @@ class Engine:
         await self.moto.stop()
         shutil.rmtree(self._workdir, ignore_errors=True)
 
-    def _front_door(self, plane: ControlPlane) -> FrontDoor:
-        inspector = InspectorWeb(trace=self.trace, health=self._health, live=self.runner.set_live)
+    def _front_door(self, plane: ControlPlane, functions: MotoFunctions) -> FrontDoor:
+        inspector = InspectorWeb(
+            trace=self.trace,
+            health=self._health,
+            live=LiveApi(catalog=functions, set_live=self.runner.set_live),
+            skips=Skips(clock=self.gateway_clock, store=self.store, trace=self.trace),
+        )
+        control_plane = ControlPlaneWeb(
+            plane, account_id=self.settings.account_id, region=self.settings.region
+        )
         rooms = Rooms(
             upgrade=self.data_plane.upgrade,
             connections=self.data_plane.connections,
-            control_plane=ControlPlaneWeb(
-                plane, account_id=self.settings.account_id, region=self.settings.region
-            ).handle,
-            invoke=AwsWeb(self._invoke.handle).handle,
+            control_plane=self._guarded(control_plane.handle, "apigateway"),
+            invoke=AwsWeb(self._invoke.handle, self._refusal("lambda")).handle,
             own=inspector.handle,
-            other_services=AwsWeb(self.moto.handle).handle,
+            other_services=AwsWeb(self.moto.handle, self._refusal(None)).handle,
         )
         hosts = (*self.settings.allowed_hosts, self.settings.host)
-        return FrontDoor(rooms, allowed_hosts=hosts)
+        return FrontDoor(
+            rooms,
+            allowed_hosts=hosts,
+            is_custom_domain=lambda name: self.store.domain(name) is not None,
+        )
+
+    def _custom_domain(self, host_name: str) -> str | None:
+        """The custom domain name that a host name is, as it is configured."""
+        domain = self.store.domain(host_name)
+        return None if domain is None else domain.name
+
+    def _refusal(self, service: str | None) -> Refuse | None:
+        """What stands in front of a room that answers AWS calls; None where everybody may call."""
+        if not self.settings.is_iam_enforced:
+            return None
+        guard = Guard(
+            self.identities,
+            region=self.settings.region,
+            account_id=self.settings.account_id,
+            trace=self.trace,
+            ids=self.ids,
+        )
+        return functools.partial(guard.refusal, service=service)
+
+    def _guarded(self, handle: Handler, service: str) -> Handler:
+        refuse = self._refusal(service)
+        return handle if refuse is None else GuardedRoom(handle, refuse).handle
 
     def _close_removed(self, event: TraceEvent) -> None:
         """Sockets of a removed stage or API are closed: there is nothing left to answer them."""
@@ -148,6 +221,10 @@ class Engine:
             "endpoint": self.endpoint,
             "connections": self.store.connection_count(),
         }
+
+
+def _throttle(setting: RateAndBurst | None) -> Throttle | None:
+    return None if setting is None else Throttle(rate_per_second=setting[0], burst=setting[1])
 
 
 def _request(

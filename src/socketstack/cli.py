@@ -11,6 +11,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         settings = from_environment(
-            host=getattr(options, "host", None), port=getattr(options, "port", None)
+            host=getattr(options, "host", None),
+            port=getattr(options, "port", None),
+            state_dir=getattr(options, "state_dir", None),
         )
         result: int = options.run(options, settings)
     except ConfigError as error:
@@ -49,7 +52,13 @@ def _complain(error: GatewayError) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    """Print a line. The work goes on when nobody reads about it any more (``up | head``)."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        from socketstack.kit.terminal import drop_output
+
+        drop_output()
 
 
 # Arguments
@@ -64,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
 
     start = commands.add_parser("start", help="run the engine in the foreground")
     start.add_argument("--host", help="address to listen on (SOCKETSTACK_HOST, 127.0.0.1)")
+    start.add_argument(
+        "--state-dir", type=Path, help="folder that it belongs to (SOCKETSTACK_STATE_DIR)"
+    )
     start.set_defaults(run=_start)
 
     up = commands.add_parser("up", help="build a template and run it on a background engine")
@@ -79,7 +91,26 @@ def _parser() -> argparse.ArgumentParser:
     logs = commands.add_parser("logs", help="follow every step of the engine")
     logs.add_argument("--no-follow", action="store_true", help="print what is kept and end")
     logs.set_defaults(run=_logs)
-    for command in (start, up, down, status, logs):
+
+    skip = commands.add_parser("skip", help="move API Gateway's time forward, to meet its limits")
+    skip.add_argument("amount", nargs="?", help="how far, for example 10m, 1h30m or 90s")
+    skip.add_argument(
+        "--to",
+        choices=("idle", "lifetime"),
+        help="stop just before ten minutes of silence, or before two hours in all",
+    )
+    skip.add_argument("--before", metavar="TIME", help="how long before that limit (1s)")
+    skip.add_argument(
+        "--connection", metavar="ID", help="whose limit (the connection that meets it first)"
+    )
+    skip.set_defaults(run=_skip)
+
+    compose = commands.add_parser("compose", help="the example system in containers (Docker)")
+    compose.add_argument("action", choices=("up", "down"), help="bring it up, or remove it")
+    _stack_argument(compose)
+    compose.set_defaults(run=_compose)
+
+    for command in (start, up, down, status, logs, skip, compose):
         command.add_argument(
             "--port", type=int, help="the engine's port (SOCKETSTACK_PORT, 4566); 0 for any free"
         )
@@ -89,26 +120,18 @@ def _parser() -> argparse.ArgumentParser:
     _target_argument(build)
     build.set_defaults(run=_build)
 
-    deploy = commands.add_parser("deploy", help="deploy a template to an AWS account")
+    deploy = commands.add_parser("deploy", help="deploy a template to an AWS account or engine")
     _template_arguments(deploy)
+    deploy.add_argument(
+        "--endpoint",
+        metavar="URL",
+        help="deploy to the engine that runs there, for example http://engine:4566, not to AWS",
+    )
     deploy.add_argument("--region", help="AWS region (AWS_REGION)")
     deploy.set_defaults(run=_deploy)
 
     doctor = commands.add_parser("doctor", help="find out what is wrong with a deployed API")
-    _target_argument(doctor)
-    doctor.add_argument("--api", metavar="ID", help="the API; else the stack's, or the only one")
-    doctor.add_argument("--template", type=Path, help="examine this template, and nothing deployed")
-    _parameter_argument(doctor)
-    doctor.add_argument("--stack-name", help="the stack that made the API")
-    doctor.add_argument("--stage", metavar="NAME", help="the stage; else the only one")
-    doctor.add_argument("--region", help="AWS region (AWS_REGION)")
-    doctor.add_argument(
-        "--tokens",
-        metavar="FILE",
-        help='JSON with tokens to try: "good", "expired", "foreign"; - is standard input',
-    )
-    doctor.add_argument("--no-probes", action="store_true", help="make no handshakes")
-    doctor.add_argument("--json", action="store_true", help="print one JSON document")
+    _doctor_arguments(doctor)
     doctor.set_defaults(run=_doctor)
 
     destroy = commands.add_parser("destroy", help="delete a stack from an AWS account")
@@ -116,6 +139,23 @@ def _parser() -> argparse.ArgumentParser:
     destroy.add_argument("--region", help="AWS region (AWS_REGION)")
     destroy.set_defaults(run=_destroy)
     return parser
+
+
+def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
+    _target_argument(parser)
+    parser.add_argument("--api", metavar="ID", help="the API; else the stack's, or the only one")
+    parser.add_argument("--template", type=Path, help="examine this template, and nothing deployed")
+    _parameter_argument(parser)
+    parser.add_argument("--stack-name", help="the stack that made the API")
+    parser.add_argument("--stage", metavar="NAME", help="the stage; else the only one")
+    parser.add_argument("--region", help="AWS region (AWS_REGION)")
+    parser.add_argument(
+        "--tokens",
+        metavar="FILE",
+        help='JSON with tokens to try: "good", "expired", "foreign"; - is standard input',
+    )
+    parser.add_argument("--no-probes", action="store_true", help="make no handshakes")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def _template_arguments(parser: argparse.ArgumentParser) -> None:
@@ -167,10 +207,17 @@ async def serve(settings: Settings) -> None:
     """Run an engine until SIGTERM or SIGINT. Raises ``ConfigError`` when the port is taken."""
     from socketstack.app import Engine
     from socketstack.console import StepPrinter
-    from socketstack.kit.terminal import print_event
+    from socketstack.kit.terminal import drop_output, print_event
+    from socketstack.trace import TraceEvent
+
+    def print_step(event: TraceEvent) -> None:
+        try:
+            print_event(event.as_json())
+        except BrokenPipeError:
+            drop_output()
 
     engine = Engine(settings)
-    printer = StepPrinter(lambda event: print_event(event.as_json()), _say)
+    printer = StepPrinter(print_step, _say)
     engine.trace.subscribe(printer.take)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -194,19 +241,36 @@ def _up(options: argparse.Namespace, settings: Settings) -> int:
         parameters=dict(options.parameter),
         say=_say,
     )
-    for url in running.deployment.socket_urls:
-        _say(f"WebSocket API   {url}")
-    _say(f"AWS endpoint    {running.endpoint}   (AWS_ENDPOINT_URL)")
-    _say(f"Outputs         {running.outputs_file}")
+    _tell_where(running.endpoint, running.deployment.socket_urls, running.outputs_file)
     return 0
 
 
 def _down(_options: argparse.Namespace, settings: Settings) -> int:
     from socketstack.kit.up import down
 
-    pid = down(settings)
+    pid = down(settings, say=_say)
     _say("No engine of ours runs." if pid is None else f"Stopped the engine (process {pid}).")
     return 0
+
+
+def _compose(options: argparse.Namespace, settings: Settings) -> int:
+    from socketstack.kit.compose import compose_down, compose_up
+
+    folder = Path()
+    if options.action == "down":
+        was_there = compose_down(folder, stack_name=options.stack_name, settings=settings, say=_say)
+        _say("The containers are removed." if was_there else "No containers of ours are here.")
+        return 0
+    running = compose_up(folder, stack_name=options.stack_name, settings=settings, say=_say)
+    _tell_where(running.endpoint, running.deployment.socket_urls, running.outputs_file)
+    return 0
+
+
+def _tell_where(endpoint: str, socket_urls: Sequence[str], outputs_file: Path) -> None:
+    for url in socket_urls:
+        _say(f"WebSocket API   {url}")
+    _say(f"AWS endpoint    {endpoint}   (AWS_ENDPOINT_URL)")
+    _say(f"Outputs         {outputs_file}")
 
 
 def _status(_options: argparse.Namespace, settings: Settings) -> int:
@@ -229,6 +293,24 @@ def _logs(options: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def _skip(options: argparse.Namespace, settings: Settings) -> int:
+    from socketstack.kit.skip import skip
+
+    done = skip(
+        settings,
+        amount=options.amount,
+        to=options.to,
+        before=options.before,
+        connection_id=options.connection,
+    )
+    _say(f"Skipped {done.moved_seconds:g} s. For API Gateway it is now {done.now}.")
+    _say(f"Connections that this closes: {done.ending}. Functions and tokens keep real time.")
+    if done.next_to_end is not None:
+        connection_id, ends_in, limit = done.next_to_end
+        _say(f"Next: {connection_id} closes in {ends_in:g} s ({limit}).")
+    return 0
+
+
 def _build(options: argparse.Namespace, _settings: Settings) -> int:
     from socketstack.kit.build import BuildTarget, build
 
@@ -240,17 +322,28 @@ def _build(options: argparse.Namespace, _settings: Settings) -> int:
     return 0
 
 
-def _deploy(options: argparse.Namespace, _settings: Settings) -> int:
+def _deploy(options: argparse.Namespace, settings: Settings) -> int:
     from socketstack.kit.deploy import deploy_to_aws
+    from socketstack.kit.up import deploy_to_engine
 
-    deployment = deploy_to_aws(
-        options.template,
-        stack_name=options.stack_name,
-        parameters=dict(options.parameter),
-        region=options.region,
-        ask=_ask,
-        say=_say,
-    )
+    if options.endpoint is not None:
+        deployment = deploy_to_engine(
+            options.template,
+            endpoint=options.endpoint,
+            stack_name=options.stack_name,
+            settings=replace(settings, region=options.region or settings.region),
+            parameters=dict(options.parameter),
+            say=_say,
+        )
+    else:
+        deployment = deploy_to_aws(
+            options.template,
+            stack_name=options.stack_name,
+            parameters=dict(options.parameter),
+            region=options.region,
+            ask=_ask,
+            say=_say,
+        )
     for name, value in deployment.outputs.items():
         _say(f"{name:<16} {value}")
     return 0

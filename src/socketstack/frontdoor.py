@@ -50,8 +50,15 @@ class Rooms:
 class FrontDoor:
     """Guards the port and shows each request its room."""
 
-    def __init__(self, rooms: Rooms, *, allowed_hosts: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        rooms: Rooms,
+        *,
+        allowed_hosts: tuple[str, ...] = (),
+        is_custom_domain: Callable[[str], bool] = lambda _name: False,
+    ) -> None:
         self._rooms = rooms
+        self._is_custom_domain = is_custom_domain
         self._hosts = _KNOWN_HOSTS | {host.lower() for host in allowed_hosts} - _LOOPBACK
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -80,6 +87,7 @@ class FrontDoor:
             or name in self._hosts
             or name.endswith(_KNOWN_SUFFIX)
             or _EXECUTE_API.fullmatch(name) is not None
+            or self._is_custom_domain(name)
         )
 
     def _unsigned_refusal(self, request: web.BaseRequest, name: str) -> str | None:
@@ -102,7 +110,12 @@ class FrontDoor:
         path = request.path
         if addressing.is_management_path(request.rel_url.raw_path):
             return self._rooms.connections
-        if path.startswith("/_aws/execute-api/") or ".execute-api." in request.headers["Host"]:
+        host = request.headers["Host"]
+        if (
+            path.startswith("/_aws/execute-api/")
+            or ".execute-api." in host
+            or self._is_custom_domain(_without_port(host))
+        ):
             # A plain request where a socket belongs is refused there; under an API's own name
             # nothing else is served.
             return self._rooms.upgrade

@@ -13,6 +13,9 @@ from socketstack.errors import ConfigError
 DEFAULT_PORT = 4566
 _MAX_PORT = 65_535
 
+RateAndBurst = tuple[float, int]
+"""How many a second, and how many at once."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -29,6 +32,12 @@ class Settings:
     """Further names under which AWS calls may reach the engine."""
     debug_port: int | None = None
     """First port of debugpy in function processes; None when not debugging."""
+    is_iam_enforced: bool = False
+    """Whether AWS calls need a right signature and permission, as on AWS."""
+    account_throttle: RateAndBurst | None = (10_000.0, 5_000)
+    """Requests a second and at once, of all APIs together (6.16); None is no limit."""
+    connection_throttle: RateAndBurst | None = (500.0, 500)
+    """New connections a second and at once (6.15); None is no limit."""
     state_dir: Path = Path(".socketstack")
     """Where ``up`` keeps process ids, logs and outputs."""
 
@@ -55,6 +64,9 @@ def from_environment(environ: Mapping[str, str] = os.environ, **overrides: objec
             if environ.get("DEBUG", "0") not in {"", "0"}
             else None
         ),
+        "is_iam_enforced": _is_enforced(environ),
+        "account_throttle": _throttle(environ, "SOCKETSTACK_ACCOUNT_THROTTLE", "10000/5000"),
+        "connection_throttle": _throttle(environ, "SOCKETSTACK_CONNECTION_THROTTLE", "500/500"),
         "state_dir": Path(environ.get("SOCKETSTACK_STATE_DIR", ".socketstack")),
     }
     values.update({name: value for name, value in overrides.items() if value is not None})
@@ -74,6 +86,30 @@ def is_agreed(environ: Mapping[str, str] = os.environ) -> bool:
 def environment() -> dict[str, str]:
     """A copy of the process environment, for those who must start a process with it."""
     return dict(os.environ)
+
+
+def _is_enforced(environ: Mapping[str, str]) -> bool:
+    text = environ.get("SOCKETSTACK_IAM", "").lower()
+    if text not in {"", "off", "enforce"}:
+        message = f"SOCKETSTACK_IAM is {text!r}: set it to 'enforce', or leave it out."
+        raise ConfigError(message)
+    return text == "enforce"
+
+
+def _throttle(environ: Mapping[str, str], name: str, default: str) -> RateAndBurst | None:
+    """``RATE/BURST``, ``RATE`` for both, or ``off``."""
+    text = environ.get(name) or default
+    if text.lower() == "off":
+        return None
+    rate, _, burst = text.partition("/")
+    burst = burst or rate
+    if not (rate.isdecimal() and burst.isdecimal() and int(rate) and int(burst)):
+        message = (
+            f"{name} is {text!r}: set it to requests a second and at once, for example {default}, "
+            "or to off."
+        )
+        raise ConfigError(message)
+    return float(rate), int(burst)
 
 
 def _integer(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

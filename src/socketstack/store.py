@@ -8,17 +8,19 @@ Records are addressed by a path of alternating kind and id, for example
 ``("Api", "a1b2c3d4e5", "Route", "abc1234")``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from socketstack.core.model import (
     ApiSnapshot,
     Connection,
+    CustomDomain,
     DeployedStage,
     Record,
     StageSettings,
 )
+from socketstack.core.usage import NO_USAGE_PLANS, UsagePlans
 
 Path = tuple[str, ...]
 
@@ -60,6 +62,9 @@ class Store:
         self._children: dict[tuple[Path, str], dict[str, Path]] = {}
         self._snapshots: dict[tuple[str, str], ApiSnapshot] = {}
         self._stages: dict[tuple[str, str], StageSettings] = {}
+        self._domains: dict[str, CustomDomain] = {}
+        self._usage_plans: dict[str, UsagePlans] = {}
+        self._usage: dict[tuple[str, str], dict[int, int]] = {}
         self._connections: dict[str, OpenConnection] = {}
 
     # Records
@@ -131,6 +136,46 @@ class Store:
     def has_api(self, api_id: str) -> bool:
         """Whether the API exists."""
         return ("Api", api_id) in self._records
+
+    def set_domain(self, domain: CustomDomain) -> None:
+        """Put a custom domain name into force, at once, with all its mappings."""
+        self._domains[domain.name] = domain
+
+    def domain_names(self) -> tuple[str, ...]:
+        """All custom domain names; some may start with ``*.``."""
+        return tuple(self._domains)
+
+    def remove_domain(self, name: str) -> None:
+        """Take a custom domain name out of service; its sockets stay open."""
+        self._domains.pop(name, None)
+
+    def domain(self, host_name: str) -> CustomDomain | None:
+        """The custom domain name that a host name is, or lies in as its ``*`` says."""
+        if not self._domains:
+            return None
+        parent = host_name.partition(".")[2]
+        return self._domains.get(host_name) or self._domains.get(f"*.{parent}")
+
+    def set_usage_plans(self, region: str, plans: UsagePlans) -> None:
+        """Put a Region's API keys and usage plans into force, at once. Rule 4.10."""
+        self._usage_plans[region] = plans
+
+    def usage_plans(self, region: str) -> UsagePlans:
+        """A Region's API keys and usage plans."""
+        return self._usage_plans.get(region, NO_USAGE_PLANS)
+
+    def count_usage(self, plan_id: str, key_id: str, day: int) -> None:
+        """Count one request of a key under a plan; ``day`` is days since 1970. Rule 4.11."""
+        days = self._usage.setdefault((plan_id, key_id), {})
+        days[day] = days.get(day, 0) + 1
+
+    def usage(self, plan_id: str, key_id: str) -> Mapping[int, int]:
+        """How many requests of a key counted under a plan, by day."""
+        return self._usage.get((plan_id, key_id), {})
+
+    def forget_usage(self, plan_id: str, key_id: str) -> None:
+        """Forget what a key used of a plan, because it left the plan."""
+        self._usage.pop((plan_id, key_id), None)
 
     # Connections
 

@@ -38,6 +38,7 @@ class Step(StrEnum):
     PUSH = "push"
     CLOSED = "closed"
     CONTROL = "control"
+    CLOCK = "clock"
     WARNING = "warning"
     ERROR = "error"
 

@@ -1,17 +1,45 @@
-"""The system that the end-to-end tests share."""
+"""The system that the end-to-end tests share; with TARGET=docker it runs in containers."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from example_system import System, system_in
+from containers import Composed, system_of_target
+from example_system import System
+
+_HERE = Path(__file__).parent
+_BUILDING_SECONDS = 900
+"""How long a test may take that first builds images."""
 
 
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """The example system, up for the whole run."""
-    system = system_in(tmp_path_factory.mktemp("system"))
+    system = system_of_target(tmp_path_factory.mktemp("system"))
     try:
         system.up()
         yield system
     finally:
         system.down()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In containers every test needs Docker, and time for the first build."""
+    if os.environ.get("TARGET") != "docker":
+        return
+    for item in items:
+        if item.path.parent == _HERE and item.get_closest_marker("docker") is None:
+            item.add_marker(pytest.mark.docker)
+            item.add_marker(pytest.mark.timeout(_BUILDING_SECONDS))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show what the containers said last with a test that fails."""
+    report: pytest.TestReport = yield  # type: ignore[assignment]
+    if report.failed and isinstance(item, pytest.Function):
+        for value in item.funcargs.values():
+            if isinstance(value, Composed):
+                report.sections.append(("Containers", value.logs()))
+    return report  # type: ignore[return-value]

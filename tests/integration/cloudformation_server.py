@@ -20,8 +20,10 @@ from socketstack.clock import SystemClock
 from socketstack.controlplane.plane import ControlPlane
 from socketstack.controlplane.web import ControlPlaneWeb
 from socketstack.ids import RandomIds
+from socketstack.services.api_keys import ApiKeysApi
 from socketstack.services.cloudformation import CloudFormation
 from socketstack.services.moto_app import MotoApp
+from socketstack.services.stage_logs import AccountLogging
 from socketstack.services.web import AwsWeb
 from socketstack.store import Store
 from socketstack.trace import Trace
@@ -47,15 +49,24 @@ async def cloudformation_world() -> AsyncIterator[World]:
     clock, ids, store = SystemClock(), RandomIds(), Store()
     trace = Trace(clock)
     plane = ControlPlane(
-        store=store, clock=clock, ids=ids, trace=trace, endpoint="ws://localhost:4566"
+        store=store,
+        clock=clock,
+        ids=ids,
+        trace=trace,
+        endpoint="ws://localhost:4566",
+        can_log=AccountLogging(),
     )
     moto = MotoApp(account_id=ACCOUNT, region=REGION)
     formation = CloudFormation(moto=moto, plane=plane, clock=clock, ids=ids, trace=trace)
     moto.replace_service("cloudformation", formation.handle)
+    keys = ApiKeysApi(
+        store=store, clock=clock, ids=ids, trace=trace, pass_on=moto.answer, region=REGION
+    )
+    moto.replace_service("apigateway", keys.handle)
     aws, control = AwsWeb(moto.handle), ControlPlaneWeb(plane)
 
     async def route(request: web.BaseRequest) -> web.StreamResponse:
-        if request.path.startswith(("/v2/apis", "/v2/tags")):
+        if request.path.startswith(("/v2/apis", "/v2/domainnames", "/v2/tags")):
             return await control.handle(request)
         return await aws.handle(request)
 

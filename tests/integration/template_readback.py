@@ -309,6 +309,10 @@ def _log_group(client: Client, name: str, _: Properties) -> Properties:
     }
 
 
+def _account(client: Client, _name: str, _: Properties) -> Properties:
+    return {"CloudWatchRoleArn": client("apigateway").get_account()["cloudwatchRoleArn"]}
+
+
 def _alarm(client: Client, name: str, _: Properties) -> Properties:
     found = client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"][0]
     tags = client("cloudwatch").list_tags_for_resource(ResourceARN=found["AlarmArn"])["Tags"]
@@ -491,8 +495,59 @@ def _function_arn(client: Client, name: str) -> object:
     return client("lambda").get_function_configuration(FunctionName=name)["FunctionArn"]
 
 
+def _domain_name(client: Client, name: str, _: Properties) -> Properties:
+    return dict(client("apigatewayv2").get_domain_name(DomainName=name))
+
+
+def _certificate(client: Client, arn: str, expected: Properties) -> Properties:
+    found = client("acm").describe_certificate(CertificateArn=arn)["Certificate"]
+    tags = client("acm").list_tags_for_certificate(CertificateArn=arn)["Tags"]
+    names = [name for name in found["SubjectAlternativeNames"] if name != found["DomainName"]]
+    validated = expected["DomainValidationOptions"]  # only says where AWS would prove the name
+    return {
+        **found,
+        "SubjectAlternativeNames": names,
+        "DomainValidationOptions": validated,
+        "ValidationMethod": found["DomainValidationOptions"][0]["ValidationMethod"],
+        "Tags": _tags(tags),
+    }
+
+
+def _api_key(client: Client, key_id: str, _: Properties) -> Properties:
+    found = client("apigateway").get_api_key(apiKey=key_id, includeValue=True)
+    return {**_capitalized(found), "Tags": _tags(found["tags"])}
+
+
+def _usage_plan(client: Client, plan_id: str, _: Properties) -> Properties:
+    found = client("apigateway").get_usage_plan(usagePlanId=plan_id)
+    return {
+        **_capitalized(found),
+        "UsagePlanName": found["name"],
+        "ApiStages": [_capitalized(entry) for entry in found["apiStages"]],
+        "Quota": _capitalized(found["quota"]),
+        "Throttle": _capitalized(found["throttle"]),
+        "Tags": _tags(found["tags"]),
+    }
+
+
+def _usage_plan_key(client: Client, physical_id: str, _: Properties) -> Properties:
+    key_id, plan_id = physical_id.split(":")
+    found = client("apigateway").get_usage_plan_key(usagePlanId=plan_id, keyId=key_id)
+    return {"KeyId": found["id"], "KeyType": found["type"], "UsagePlanId": plan_id}
+
+
+def _capitalized(members: Properties) -> Properties:
+    return {name[0].upper() + name[1:]: value for name, value in members.items()}
+
+
 READERS: dict[str, Reader] = {
+    "AWS::ApiGateway::Account": _account,
+    "AWS::ApiGateway::ApiKey": _api_key,
+    "AWS::ApiGateway::UsagePlan": _usage_plan,
+    "AWS::ApiGateway::UsagePlanKey": _usage_plan_key,
     "AWS::ApiGatewayV2::Api": _api_gateway("Api"),
+    "AWS::ApiGatewayV2::ApiMapping": _api_gateway("ApiMapping", "DomainName"),
+    "AWS::ApiGatewayV2::DomainName": _domain_name,
     "AWS::ApiGatewayV2::Authorizer": _api_gateway("Authorizer", "ApiId"),
     "AWS::ApiGatewayV2::Deployment": _deployment,
     "AWS::ApiGatewayV2::Integration": _api_gateway("Integration", "ApiId"),
@@ -503,6 +558,7 @@ READERS: dict[str, Reader] = {
     "AWS::ApiGatewayV2::Route": _api_gateway("Route", "ApiId"),
     "AWS::ApiGatewayV2::RouteResponse": _api_gateway("RouteResponse", "ApiId", "RouteId"),
     "AWS::ApiGatewayV2::Stage": _api_gateway("Stage", "ApiId"),
+    "AWS::CertificateManager::Certificate": _certificate,
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::CloudWatch::Dashboard": _dashboard,
     "AWS::DynamoDB::Table": _table,

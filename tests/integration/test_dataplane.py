@@ -19,8 +19,10 @@ from dataplane_world import (
     soon,
 )
 
-from socketstack.core.model import StageSettings
+from socketstack.core.model import StageSettings, Throttle
 from socketstack.trace import Step
+
+CLOSED = Throttle(rate_per_second=0, burst=0)
 
 
 @pytest.fixture
@@ -149,9 +151,9 @@ async def test_hundred_abrupt_clients_leave_no_task_and_no_socket(world: World) 
 
 async def test_stage_throttled_to_zero_lets_nobody_connect(world: World) -> None:
     """Every handshake gets 429 and no function runs, also without a $connect route."""
-    world.deploy_echo(closed={"": True})
+    world.deploy_echo(throttles={"": CLOSED})
     answer = await world.refused()
-    world.deploy(route("$default", "echo"), closed={"": True})
+    world.deploy(route("$default", "echo"), throttles={"": CLOSED})
     again = await world.refused()
 
     assert (answer.status, again.status) == (429, 429)
@@ -162,7 +164,7 @@ async def test_stage_throttled_to_zero_lets_nobody_connect(world: World) -> None
 
 async def test_route_throttled_to_zero_answers_with_a_frame(world: World) -> None:
     """The message is not handled, the client is told, and the connection stays open."""
-    world.deploy_echo(closed={"$default": True})
+    world.deploy_echo(throttles={"$default": CLOSED})
 
     async with world.connect() as client:
         await client.send("hello")

@@ -516,15 +516,15 @@ async def test_authorizer_that_may_not_be_called_refuses(world: World) -> None:
     assert_untouched(world)
 
 
-async def test_authorizer_called_by_a_role_refuses(world: World) -> None:
-    """A role cannot be verified yet: the authorizer is not called and the answer is 500."""
+async def test_authorizer_called_by_a_role_that_nobody_knows_refuses(world: World) -> None:
+    """Without a role that may, the authorizer is not called and the answer is 500."""
     deploy_guarded(world, credentials_arn="arn:aws:iam::000000000000:role/caller")
     world.answer("authorizer", allowed())
 
     answer = await world.refused()
 
     assert answer.status == 500
-    assert "by a role" in world.summaries(Step.REFUSED)[0]
+    assert "role/caller cannot be verified" in world.summaries(Step.REFUSED)[0]
     assert world.calls() == []
     assert_untouched(world)
 
@@ -696,22 +696,27 @@ async def test_connect_beyond_its_timeout_gives_504(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "connect",
+    ("query", "reason"),
     [
+        pytest.param("", "is not signed", id="unsigned"),
         pytest.param(
-            route("$connect", "connect", authorization_type=AuthorizationType.AWS_IAM), id="iam"
+            "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-SignedHeaders=host&X-Amz-Signature=0"
+            "&X-Amz-Date=20260101T000000Z&X-Amz-Credential=a/20260101/r/execute-api/aws4_request",
+            "No identities are kept",
+            id="signed",
         ),
-        pytest.param(route("$connect", "connect", api_key_required=True), id="api-key"),
     ],
 )
-async def test_protection_that_cannot_be_checked_refuses(world: World, connect: Route) -> None:
-    """Routes with IAM or API keys refuse everybody, because neither is verified here yet."""
-    world.deploy(connect)
+async def test_iam_route_refuses_everybody_where_no_identities_are_kept(
+    world: World, query: str, reason: str
+) -> None:
+    """Without anybody who knows keys, AWS_IAM lets nobody in."""
+    world.deploy(route("$connect", "connect", authorization_type=AuthorizationType.AWS_IAM))
 
-    answer = await world.refused()
+    answer = await world.refused(f"/{STAGE}{query}")
 
     assert answer.status == 403
-    assert "yet" in world.summaries(Step.REFUSED)[0]
+    assert reason in world.summaries(Step.REFUSED)[0]
     assert world.calls() == []
     assert_untouched(world)
 

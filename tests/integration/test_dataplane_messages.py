@@ -265,9 +265,6 @@ async def test_slow_function_gives_the_timeout_frame(world: World) -> None:
             route("it", integration=proxy("echo", integration_type=IntegrationType.HTTP)),
             id="other-integration-type",
         ),
-        pytest.param(
-            route("it", "echo", model_selection_expression="$request.body.action"), id="model"
-        ),
     ],
 )
 async def test_route_that_cannot_be_called_gives_the_error_frame(

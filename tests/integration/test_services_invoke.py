@@ -58,7 +58,7 @@ class TestRequestResponse:
         """A call that the runner throttles is answered as on AWS."""
 
         def throttled(_payload: bytes) -> InvokeResult:
-            raise FunctionThrottled("busy")  # noqa: EM101
+            raise FunctionThrottled("busy")
 
         world.fake_runner.answers["echo"] = throttled
 

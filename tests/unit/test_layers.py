@@ -174,7 +174,7 @@ def test_module_imports_only_what_its_layer_allows(module: Module) -> None:
         pytest.param(_CHILD_CALLS, ("runner/process", "kit/*"), id="child-calls"),
         pytest.param(
             re.compile(rf"({'|'.join(_CHILD_PROCESSES)})(\.|$)|asyncio\.create_subprocess_\w+$"),
-            ("runner/process", "services/cfn/sam", "kit/*"),
+            ("mapping/mapper", "runner/process", "services/cfn/sam", "kit/*"),
             id="child-processes",
         ),
     ],

@@ -25,6 +25,7 @@ _TARGETS = [
     "types",
     "test",
     "integration-test",
+    "parity",
     "bench",
     "check",
     "aws-deploy",
@@ -101,12 +102,27 @@ def test_targets_are_three_lines_or_fewer() -> None:
     ("command", "environ", "told"),
     [
         pytest.param(
-            "local-up", {"TARGET": "docker"}, "TARGET=docker is not there yet", id="not-yet"
+            "local-up", {"TARGET": "localstack"}, "TARGET=localstack is not there yet", id="not-yet"
+        ),
+        pytest.param(
+            "build", {"TARGET": "docker"}, "does not go with TARGET=docker", id="not-in-containers"
+        ),
+        pytest.param(
+            "local-up",
+            {"TARGET": "docker", "TEMPLATE": "mine.yaml"},
+            "For mine.yaml leave TARGET=docker out",
+            id="own-template-in-containers",
         ),
         pytest.param("local-up", {"TARGET": "aws"}, "does not go with TARGET=aws", id="not-here"),
         pytest.param("logs", {"TARGET": "moon"}, "TARGET=moon is unknown", id="unknown"),
         pytest.param("push", {"MESSAGE": ""}, "say what to send", id="no-message"),
         pytest.param("nonsense", {}, "unknown command", id="unknown-command"),
+        pytest.param(
+            "parity",
+            {"TARGET": "aws", "ENDPOINT": "http://localhost:1"},
+            "ENDPOINT does not go with TARGET=aws",
+            id="two-targets",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_code_2(
@@ -127,6 +143,125 @@ def test_what_cannot_be_done_is_one_line_and_code_2(
     assert done.stderr.count("\n") == 1
     assert told in done.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Path:
+    """A copy of ``scripts/run`` beside a Python that only tells how it was called."""
+    script = Path(_script(tmp_path, "run"))
+    binaries = tmp_path / ".venv" / "bin"
+    binaries.mkdir(parents=True)
+    python = 'echo "$*|$AWS_ENDPOINT_URL|$WEB_PORT"; [ "$2" != "$FAILS" ] || exit 2'
+    for file, text in {tmp_path / "scripts" / "venv": "true", binaries / "python": python}.items():
+        file.write_text(f"#!/bin/sh\n{text}\n")
+        file.chmod(0o755)
+    return script
+
+
+def _told(script: Path, command: str, **environ: str) -> tuple[int, list[str]]:
+    kept = {"PATH": os.environ["PATH"], "TARGET": "docker"}
+    done = subprocess.run(
+        [script, command], env={**kept, **environ}, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout.splitlines()
+
+
+def test_target_docker_brings_containers_up_and_tells_where_they_are(told: Path) -> None:
+    """The kit's own command, then the page's address; both with the ports that are meant."""
+    assert _told(told, "local-up", SOCKETSTACK_PORT="4600") == (
+        0,
+        [
+            "-m socketstack compose up --stack-name socketstack|http://localhost:4600|8080",
+            "-m webclient where|http://localhost:4600|8080",
+        ],
+    )
+
+
+def test_target_docker_that_fails_tells_no_address(told: Path) -> None:
+    """The exit code is the command's, and nothing else is asked."""
+    code, lines = _told(told, "local-up", FAILS="socketstack")
+
+    assert code == 2
+    assert len(lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        pytest.param("local-down", "-m socketstack compose down --stack-name", id="local-down"),
+        pytest.param("logs", "-m socketstack logs|", id="logs"),
+        pytest.param("token", "-m webclient token --user=demo|", id="token"),
+    ],
+)
+def test_target_docker_is_reached_from_this_machine(
+    told: Path, command: str, expected: str
+) -> None:
+    """Commands for a running system find the published port."""
+    code, lines = _told(told, command)
+
+    assert code == 0
+    assert [line.startswith(expected) for line in lines] == [True]
+
+
+@pytest.fixture
+def parity(tmp_path: Path) -> Path:
+    """A copy of ``scripts/run`` beside commands that only tell how they were called."""
+    script = Path(_script(tmp_path, "run"))
+    binaries = tmp_path / ".venv" / "bin"
+    binaries.mkdir(parents=True)
+    told = 'echo "pytest $PARITY_TARGET|$PARITY_ENDPOINT|${AWS_ENDPOINT_URL-none}|$*"'
+    for file, text in {
+        tmp_path / "scripts" / "venv": "true",
+        binaries / "aws": 'echo "123456789012"',
+        binaries / "pytest": told,
+    }.items():
+        file.write_text(f"#!/bin/sh\n{text}\n")
+        file.chmod(0o755)
+    return script
+
+
+def _parity(script: Path, *arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [script, "parity", *arguments],
+        env={"PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": "http://localhost:1", **environ},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_parity_on_aws_needs_an_agreement(parity: Path) -> None:
+    """Without a terminal and without YES nothing is made; the account is named."""
+    done = _parity(parity, TARGET="aws")
+
+    assert done.returncode == 2
+    assert "123456789012" in done.stderr
+    assert "YES=1" in done.stderr
+    assert done.stdout == ""
+
+
+def test_parity_on_aws_goes_to_aws_once_agreed(parity: Path) -> None:
+    """A local endpoint in the environment leads nothing astray."""
+    done = _parity(parity, TARGET="aws", YES="1")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("pytest aws||none|tests/parity ")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "expected"),
+    [
+        pytest.param("", "pytest embedded||", id="own-engine"),
+        pytest.param("http://h:1", "pytest endpoint|http://h:1|", id="endpoint"),
+    ],
+)
+def test_parity_takes_an_endpoint_and_arguments(parity: Path, endpoint: str, expected: str) -> None:
+    """Words in quotes stay one argument."""
+    done = _parity(parity, "-k", "a or b", ENDPOINT=endpoint)
+
+    assert done.stdout.startswith(expected)
+    assert done.stdout.rstrip().endswith("--timeout=120 -k a or b")
 
 
 def test_old_python_is_refused_with_the_way_out(tmp_path: Path) -> None:

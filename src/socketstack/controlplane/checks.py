@@ -3,21 +3,22 @@
 ``verify`` judges the record as it would be stored, for Create and Update alike, and
 ``verify_removal`` what still refers to a record that is to go. Where AWS's own
 wording is known it is used word for word, with the rule's id beside it. Stages and deployments
-are judged in ``stage_checks``.
+are judged in ``stage_checks``, custom domain names in ``domain_names``.
 Rules: 1.13, 1.14, 1.19, 1.21, 1.28, 1.32 to 1.47, 1.51 to 1.62, 1.65 to 1.75.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from socketstack.controlplane import sources, stage_checks
+from socketstack.controlplane import domain_names, models, sources, stage_checks
 from socketstack.controlplane.derived import HTTP_ONLY
 from socketstack.controlplane.kinds import (
+    API_MAPPING,
     AUTHORIZER,
     DEPLOYMENT,
+    DOMAIN_NAME,
     INTEGRATION,
     INTEGRATION_RESPONSE,
     MODEL,
@@ -44,6 +45,14 @@ _MAPPED_VALUE: Final = re.compile(  # 5.61
     r"|(?:route|method)\.request\.(?:multivalue)?(?:header|querystring|path)\.\S+"
     r"|(?:route|method)\.request\.body(?:\.\S+)?"
     r"|(?:context|stageVariables)\.\S+"
+)
+_RESPONSE_PARAMETER: Final = re.compile(  # 2.26
+    r"(?:method|route)\.response\.header\.[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+)
+_RESPONSE_VALUE: Final = re.compile(
+    r"'[^']*'"
+    r"|integration\.response\.(?:multivalue)?header\.\S+"
+    r"|integration\.response\.body(?:\.\S+)?"
 )
 _METHODS: Final = ("ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")  # 1.56
 _SERVICE_URI: Final = re.compile(r"arn:[^:]+:apigateway:[^:]+:[^:]+:(?:path|action)/.+", re.DOTALL)
@@ -88,6 +97,7 @@ def verify_removal(subject: Subject) -> None:
     Raises:
         Conflict, BadRequest: naming the users where AWS does.
     """
+    domain_names.verify_unmapped(subject)
     name = text(subject.record, "Name")
     match subject.kind.name:
         case INTEGRATION.name:
@@ -150,12 +160,17 @@ def _route(subject: Subject) -> None:
         raise Conflict(f"Route with key {key} already exists for this API")  # 1.33
     _authorization(subject, key)
     _target(subject)
-    for parameter in mapping(record, "RequestParameters"):
+    parameters = mapping(record, "RequestParameters")
+    for parameter in parameters:
         if not _ROUTE_PARAMETER.fullmatch(parameter):
             raise BadRequest(
                 f"Invalid request parameter {parameter!r}: use route.request.header.NAME or "
                 "route.request.querystring.NAME."
             )
+    if parameters and key != "$connect":
+        raise BadRequest(  # 1.42
+            "Request parameters are only supported for the $connect route in WEBSOCKET APIs"
+        )
     response = text(record, "RouteResponseSelectionExpression")
     if response and response != "$default":
         raise BadRequest(  # 1.44
@@ -284,6 +299,13 @@ def _integration_response(subject: Subject) -> None:
         )
     if subject.is_taken("IntegrationResponseKey"):
         raise Conflict(f"IntegrationResponse with key {key} already exists for this integration")
+    for name, value in mapping(subject.record, "ResponseParameters").items():
+        if not _RESPONSE_PARAMETER.fullmatch(name) or not _RESPONSE_VALUE.fullmatch(str(value)):
+            raise BadRequest(
+                f"Invalid mapping expression specified: {name} from {value}. Use "
+                "method.response.header.NAME, and integration.response.header.NAME, "
+                "integration.response.body.PATH or 'text'."
+            )
     _template_selection(subject.record, sources.MESSAGE_AND_RESPONSE)
 
 
@@ -316,18 +338,7 @@ def _model(subject: Subject) -> None:
         raise BadRequest(f"Model name must be alphanumeric: {name}")
     if subject.is_taken("Name"):
         raise Conflict(f"Model with name {name} already exists for this API")
-    if text(record, "ContentType") == "application/json":
-        _schema(text(record, "Schema"))
-
-
-def _schema(schema: str) -> None:
-    """Rules 1.74, 1.75."""
-    try:
-        document = json.loads(schema)
-    except (ValueError, RecursionError) as error:
-        raise BadRequest(f"Invalid model schema specified: it is not JSON, {error}") from error
-    if not isinstance(document, dict):
-        raise BadRequest("Invalid model schema specified: a JSON schema is a JSON object.")
+    models.verify_schema(subject)
 
 
 _CHECKS: Final[Mapping[str, Callable[[Subject], None]]] = MappingProxyType(
@@ -341,5 +352,7 @@ _CHECKS: Final[Mapping[str, Callable[[Subject], None]]] = MappingProxyType(
         MODEL.name: _model,
         STAGE.name: stage_checks.verify,
         DEPLOYMENT.name: stage_checks.verify_deployment,
+        DOMAIN_NAME.name: domain_names.verify_domain,
+        API_MAPPING.name: domain_names.verify_mapping,
     }
 )

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from socketstack.clock import Clock
-from socketstack.controlplane import checks, derived
+from socketstack.controlplane import checks, derived, domain_names
 from socketstack.controlplane.caller import Caller
-from socketstack.controlplane.kinds import API, KINDS, Kind, parent_path
+from socketstack.controlplane.kinds import API, DOMAIN_NAME, KINDS, Kind, parent_path
 from socketstack.controlplane.members import text, words
 from socketstack.controlplane.paging import page
 from socketstack.controlplane.service import Service
@@ -22,7 +22,8 @@ from socketstack.errors import BadRequest, NotFound
 from socketstack.ids import Ids
 from socketstack.store import Path, Store
 
-_NOT_STORED: Final = frozenset({"ApiId", "MaxResults", "NextToken"})
+_NOT_STORED: Final = frozenset({"MaxResults", "NextToken"})
+_REGIONAL_NAME_LENGTH: Final = 10
 
 
 class Crud:
@@ -85,6 +86,9 @@ class Crud:
             record[kind.id_member] = self._ids.resource_id(kind.id_length)
         if kind is API:
             record |= self._api_members(text(record, "ApiId"), caller)
+        if kind is DOMAIN_NAME:
+            record |= self._domain_members(text(record, "DomainName"), caller)
+            record = derived.changed(kind, record, {})
         for member in (kind.created_member, kind.updated_member):
             if member is not None:
                 record[member] = self.now()
@@ -102,7 +106,7 @@ class Crud:
         """One page of a parent's records: ``Items``, perhaps ``NextToken``. Rule 1.09."""
         parent = self.parent(kind, parameters, caller)
         rows = self._store.children(parent, kind.name)
-        if kind is API:
+        if not kind.parents:
             rows = [row for row in rows if row[1]["Region"] == caller.region]
         return page(rows, parameters, "/".join((*parent, kind.plural, caller.region)))
 
@@ -128,7 +132,7 @@ class Crud:
     def _existing(self, path: Path, caller: Caller) -> Record:
         record = self._store.get(path)
         kind = KINDS[path[-2]]
-        if kind is API and record is not None and record["Region"] != caller.region:
+        if not kind.parents and record is not None and record["Region"] != caller.region:
             record = None
         if record is None:
             raise _not_found(kind, path[-1], caller)
@@ -155,6 +159,10 @@ class Crud:
             "AccountId": caller.account_id,
         }
 
+    def _domain_members(self, name: str, caller: Caller) -> Record:
+        unique = self._ids.resource_id(_REGIONAL_NAME_LENGTH)
+        return domain_names.created_members(name, caller.account_id, caller.region, unique)
+
     def _subject(
         self,
         kind: Kind,
@@ -173,6 +181,7 @@ class Crud:
             own_id=own_id,
             store=self._store,
             account_id=caller.account_id,
+            region=caller.region,
             can_log=self._can_log(caller),
         )
 
@@ -186,6 +195,8 @@ def _without_place(kind: Kind, parameters: Record) -> Record:
 def _not_found(kind: Kind, identifier: str, caller: Caller) -> NotFound:
     if kind is API:
         message = f"Invalid API identifier specified {caller.account_id}:{identifier}"  # 1.08
+    elif kind is DOMAIN_NAME:
+        message = "Invalid domain name identifier specified"
     else:
         message = f"Invalid {kind.name} identifier specified {identifier}"
     return NotFound(message, resourceType=kind.name)

@@ -10,6 +10,7 @@ from copy import deepcopy
 from types import MappingProxyType
 from typing import Final
 
+from socketstack.controlplane import domain_names
 from socketstack.controlplane.kinds import ROUTE_SETTINGS_DEFAULTS, Kind
 from socketstack.controlplane.members import is_nothing, mapping, text
 from socketstack.core.model import Record
@@ -102,5 +103,10 @@ def _stage(record: Record) -> Record:
 
 
 _DERIVE: Final[Mapping[str, Callable[[Record], Record]]] = MappingProxyType(
-    {"Route": _route, "Integration": _integration, "Stage": _stage}
+    {
+        "Route": _route,
+        "Integration": _integration,
+        "Stage": _stage,
+        "DomainName": domain_names.completed,
+    }
 )

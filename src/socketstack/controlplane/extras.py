@@ -9,7 +9,7 @@ from typing import Final
 
 from socketstack.controlplane.caller import Caller
 from socketstack.controlplane.crud import Crud
-from socketstack.controlplane.kinds import API, MODEL, ROUTE, STAGE
+from socketstack.controlplane.kinds import API, DOMAIN_NAME, MODEL, ROUTE, STAGE
 from socketstack.controlplane.members import mapping, text, texts
 from socketstack.controlplane.stage_checks import unknown_route_key
 from socketstack.controlplane.templates import model_template
@@ -18,7 +18,8 @@ from socketstack.errors import BadRequest, NotFound
 from socketstack.store import Path, Store
 
 _ARN: Final = re.compile(  # 1.23, 1.24
-    r"arn:[^:]+:apigateway:(?P<region>[^:]*)::/apis/(?P<api>[^/]+)(?:/stages/(?P<stage>[^/]+))?"
+    r"arn:[^:]+:apigateway:(?P<region>[^:]*)::"
+    r"(?:/apis/(?P<api>[^/]+)(?:/stages/(?P<stage>[^/]+))?|/domainnames/(?P<domain>[^/]+))"
 )
 _TAGS_MAX: Final = 50
 _TAG_KEY_MAX_CHARACTERS: Final = 128
@@ -33,7 +34,7 @@ class Extras:
         self._store = store
 
     def tag_resource(self, parameters: Record, caller: Caller) -> Record:
-        """Add tags to an Api or a Stage; a known key gets the new value."""
+        """Add tags to an Api, a Stage or a DomainName; a known key gets the new value."""
         path, record = self._tagged(parameters, caller)
         tags = {**mapping(record, "Tags"), **mapping(parameters, "Tags")}
         verify_tags(tags)
@@ -49,7 +50,7 @@ class Extras:
         return {}
 
     def get_tags(self, parameters: Record, caller: Caller) -> Record:
-        """The tags of an Api or a Stage."""
+        """The tags of an Api, a Stage or a DomainName."""
         _path, record = self._tagged(parameters, caller)
         return {"Tags": dict(mapping(record, "Tags"))}
 
@@ -95,10 +96,13 @@ class Extras:
         if found is None:
             raise BadRequest(
                 f"Invalid ARN {arn!r}: tags belong to "
-                "arn:aws:apigateway:{region}::/apis/{apiId} and .../stages/{stageName} below it."
+                "arn:aws:apigateway:{region}::/apis/{apiId}, .../stages/{stageName} below it, and "
+                "arn:aws:apigateway:{region}::/domainnames/{domainName}."
             )
         if found["region"] != caller.region:
             raise NotFound(f"Invalid resource identifier specified {arn}")
+        if found["domain"] is not None:
+            return self._crud.find(DOMAIN_NAME, {"DomainName": found["domain"]}, caller)
         place: Record = {"ApiId": found["api"], "StageName": found["stage"]}
         return self._crud.find(API if found["stage"] is None else STAGE, place, caller)
 

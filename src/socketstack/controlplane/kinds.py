@@ -157,6 +157,30 @@ STAGE: Final = Kind(
     is_deployed=False,
 )
 
+DOMAIN_NAME: Final = Kind(
+    name="DomainName",
+    plural="DomainNames",
+    id_member="DomainName",
+    id_length=None,
+    parents=(),
+    defaults={
+        "ApiMappingSelectionExpression": "$request.basepath",  # 1.104
+        "DomainNameConfigurations": [],
+        "RoutingMode": "API_MAPPING_ONLY",
+        "Tags": {},
+    },
+    is_deployed=False,
+)
+API_MAPPING: Final = Kind(
+    name="ApiMapping",
+    plural="ApiMappings",
+    id_member="ApiMappingId",
+    id_length=6,
+    parents=("DomainName",),
+    defaults={"ApiMappingKey": ""},
+    is_deployed=False,
+)
+
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
         kind.name: kind
@@ -170,6 +194,8 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             MODEL,
             DEPLOYMENT,
             STAGE,
+            DOMAIN_NAME,
+            API_MAPPING,
         )
     }
 )
@@ -178,7 +204,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
 OPERATIONS: Final[Mapping[str, tuple[Verb, Kind]]] = MappingProxyType(
     {name: (verb, kind) for kind in KINDS.values() for name, verb in kind.operations()}
 )
-"""Operation name to what it does to which kind: 45 of them."""
+"""Operation name to what it does to which kind: 55 of them."""
 
 
 def parent_path(kind: Kind, members: Record) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 Everything that configures APIs comes through ``ControlPlane.call``: the HTTP side in ``web``,
 CloudFormation, the LocalStack plugin. It is synchronous and belongs to the event loop's thread.
-Rules: 1.18, 1.21, 1.22, 1.93 and, through the modules it joins, all of areas 1A to 1I.
+Rules: 1.18, 1.21, 1.22, 1.93 and, through the modules it joins, all of areas 1A to 1J.
 """
 
 from collections.abc import Callable
@@ -15,8 +15,18 @@ from socketstack.clock import Clock
 from socketstack.controlplane import conform
 from socketstack.controlplane.caller import Caller
 from socketstack.controlplane.crud import Crud
+from socketstack.controlplane.domain_names import DomainNames
 from socketstack.controlplane.extras import Extras, verify_tags
-from socketstack.controlplane.kinds import API, DEPLOYMENT, OPERATIONS, STAGE, Kind, Verb
+from socketstack.controlplane.kinds import (
+    API,
+    API_MAPPING,
+    DEPLOYMENT,
+    DOMAIN_NAME,
+    OPERATIONS,
+    STAGE,
+    Kind,
+    Verb,
+)
 from socketstack.controlplane.members import mapping, text
 from socketstack.controlplane.service import load
 from socketstack.controlplane.stages import Stages
@@ -31,7 +41,7 @@ __all__ = ["Caller", "ControlPlane"]
 _READS: Final = ("Get", "List")
 _DEPLOYED_EXTRAS: Final = frozenset({"DeleteRouteRequestParameter"})
 """Operations outside the table whose change an automatic deployment takes up. Rule 1.93."""
-_LABELS: Final = ("RouteKey", "Name", "StageName", "ResourceArn")
+_LABELS: Final = ("RouteKey", "Name", "StageName", "DomainName", "ResourceArn")
 
 
 class ControlPlane:
@@ -66,6 +76,7 @@ class ControlPlane:
             can_log=can_log,
         )
         self._stages = Stages(store=store, ids=ids, trace=trace, now=self._crud.now)
+        self._domain_names = DomainNames(store)
         extras = Extras(crud=self._crud, store=store)
         self._extras: dict[str, Callable[[Record, Caller], Record]] = {
             "TagResource": extras.tag_resource,
@@ -136,7 +147,9 @@ class ControlPlane:
 
     def _change(self, verb: Verb, kind: Kind, given: Record, caller: Caller) -> Record:
         if verb is Verb.DELETE:
-            self._stages.release(self._crud.delete(kind, given, caller))
+            removed = self._crud.delete(kind, given, caller)
+            self._stages.release(removed)
+            self._domain_names.release(removed)
             return {}
         if verb is Verb.CREATE and kind is DEPLOYMENT:
             subject = self._crud.judge(kind, given, caller)
@@ -147,6 +160,8 @@ class ControlPlane:
         result = act(kind, given, caller)
         if kind is STAGE:
             self._stages.put_in_force(result)
+        elif kind is DOMAIN_NAME or kind is API_MAPPING:
+            self._domain_names.put_in_force(text(result, "DomainName"))
         return result
 
     def _deploy_automatically(self, verb: Verb, kind: Kind, given: Record) -> None:

@@ -11,7 +11,7 @@ from socketstack.controlplane.kinds import DEPLOYMENT, ROUTE, STAGE
 from socketstack.controlplane.members import mapping, text
 from socketstack.controlplane.subject import Subject
 from socketstack.core.model import Record
-from socketstack.errors import BadRequest, Conflict, NotFound
+from socketstack.errors import BadRequest, Conflict, NotFound, NotImplementedYet
 
 NO_ROUTES: Final = "At least one route is required before deploying the Api."  # 1.76
 DEFAULT_STAGE: Final = "$default"
@@ -21,6 +21,7 @@ _PREDEFINED_KEYS: Final = frozenset({"$connect", "$disconnect", "$default"})
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z0-9_]+")  # 1.101
 _VARIABLE_VALUE: Final = re.compile(r"[A-Za-z0-9\-._~:/?#&=,]+")  # 1.101
 _FORMAT_MAX_BYTES: Final = 3 * 1024  # 1.102
+_NO_ROLE: Final = "CloudWatch Logs role ARN must be set in account settings to enable logging"
 _REQUEST_IDS: Final = ("$context.requestId", "$context.extendedRequestId")
 
 
@@ -37,7 +38,7 @@ def verify(subject: Subject) -> None:
     _deployment(subject)
     _route_settings(subject)
     _variables(record)
-    _access_log(mapping(record, "AccessLogSettings"))
+    _access_log(mapping(record, "AccessLogSettings"), subject)
 
 
 def verify_deployment(subject: Subject) -> None:
@@ -99,9 +100,7 @@ def _route_settings(subject: Subject) -> None:
         _throttling(entry)
         wants_log = entry.get("LoggingLevel", "OFF") != "OFF" or entry.get("DataTraceEnabled")
         if wants_log and not subject.can_log:  # 1.96
-            raise BadRequest(
-                "CloudWatch Logs role ARN must be set in account settings to enable logging"
-            )
+            raise BadRequest(_NO_ROLE)
 
 
 def unknown_route_key(key: str) -> str:
@@ -126,8 +125,8 @@ def _variables(record: Record) -> None:
             raise BadRequest(f"Stage variable value of {name} must match {_VARIABLE_VALUE.pattern}")
 
 
-def _access_log(settings: Mapping[str, object]) -> None:
-    """Rule 1.102."""
+def _access_log(settings: Mapping[str, object], subject: Subject) -> None:
+    """Rules 1.96, 1.102. Those of WebSocket stages need the account's role, too (aws-cdk#33977)."""
     if not settings:
         return
     destination, layout = str(settings.get("DestinationArn", "")), str(settings.get("Format", ""))
@@ -148,3 +147,11 @@ def _access_log(settings: Mapping[str, object]) -> None:
         )
     if len(layout.encode()) > _FORMAT_MAX_BYTES:
         raise BadRequest(f"Access log format must be no more than {_FORMAT_MAX_BYTES} bytes")
+    if "AccessLogSettings" not in subject.sent:
+        return
+    if not subject.can_log:
+        raise BadRequest(_NO_ROLE)
+    if ":firehose:" in destination:
+        raise NotImplementedYet(
+            "Access logs to Firehose are not served here: name the ARN of a log group."
+        )

@@ -5,9 +5,8 @@ its own settings act at once (1.79). This module is the only one here that write
 client side. Rules: 1.76 to 1.82, 1.86, 1.89, 1.91 to 1.95, 1.98.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Final
 
 from socketstack.controlplane.kinds import (
     AUTHORIZER,
@@ -20,16 +19,17 @@ from socketstack.controlplane.kinds import (
     STAGE,
     Kind,
 )
+from socketstack.controlplane.logging import stage_logging
 from socketstack.controlplane.members import mapping, text
+from socketstack.controlplane.models import verify_deployable
 from socketstack.controlplane.stage_checks import DEFAULT_STAGE, NO_ROUTES
+from socketstack.controlplane.throttles import stage_throttles
 from socketstack.core.model import ApiSnapshot, Record, StageSettings
 from socketstack.core.snapshot import build_snapshot
 from socketstack.errors import BadRequest
 from socketstack.ids import Ids
 from socketstack.store import Path, Store
 from socketstack.trace import Step, Trace
-
-_THROTTLES: Final = ("ThrottlingBurstLimit", "ThrottlingRateLimit")
 
 
 class Stages:
@@ -49,6 +49,7 @@ class Stages:
         ``record`` is the new Deployment without id and date. Raises ``BadRequest`` when there is
         nothing to deploy. Rules 1.76, 1.78, 1.81.
         """
+        verify_deployable(self._store, api)
         deployment_id = self._ids.resource_id(DEPLOYMENT.id_length or 0)
         snapshot = self._snapshot(api, deployment_id)
         complete = {
@@ -113,7 +114,8 @@ class Stages:
             stage_name=name,
             deployment_id=deployment_id,
             variables=variables,
-            closed=_closed(stage),
+            throttles=stage_throttles(stage),
+            logging=stage_logging(stage),
         )
         self._store.set_stage(text(stage, "ApiId"), settings)
 
@@ -169,13 +171,3 @@ def partition_of(region: str) -> str:
     """The ARN partition that a region lies in."""
     prefixes = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
     return next((name for prefix, name in prefixes.items() if region.startswith(prefix)), "aws")
-
-
-def _closed(stage: Record) -> dict[str, bool]:
-    """Which routes a throttle of 0 closes; other figures are kept and not enforced yet (1.98)."""
-    by_route = {"": mapping(stage, "DefaultRouteSettings"), **mapping(stage, "RouteSettings")}
-    return {
-        key: any(settings.get(limit) == 0 for limit in _THROTTLES)
-        for key, settings in by_route.items()
-        if isinstance(settings, Mapping)
-    }

@@ -22,6 +22,7 @@ class Subject:
     """Empty on Create."""
     store: Store
     account_id: str
+    region: str
     can_log: bool
     """Whether the account has a CloudWatch Logs role. Rule 1.96."""
 

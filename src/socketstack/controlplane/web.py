@@ -1,6 +1,7 @@
 """The control plane over HTTP: bytes in, bytes out, and the one place that maps errors.
 
-Rules: 1.01 to 1.06. Signatures are not checked: the credential scope only tells the region.
+Rules: 1.01 to 1.06. Signatures are not checked here, the credential scope only tells the region;
+where they are to be checked, that happens before (``services.guard``).
 """
 
 import logging
@@ -44,7 +45,11 @@ class ControlPlaneWeb:
         """Answer one request; errors become AWS's JSON errors, never an exception."""
         request_id = self._plane.ids.uuid()
         try:
-            answer = self._answer(request, await request.read())
+            body = await request.read()
+        except (ConnectionError, web.RequestPayloadError):
+            return web.Response(status=400)  # the client left while sending: nobody reads this
+        try:
+            answer = self._answer(request, body)
         except ServiceError as error:
             answer = rest_json.encode_error(error)
         except web.HTTPException:

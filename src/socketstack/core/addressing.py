@@ -1,8 +1,9 @@
 """Addresses in both directions: requests to APIs and connections, facts to ARNs.
 
 Two forms name an API, the path form ``/_aws/execute-api/{api}/{stage}``, which needs no DNS,
-and the Host form ``{api}.execute-api.{anything}``. What is not clearly one of them has no
-location: the caller refuses.
+and the Host form ``{api}.execute-api.{anything}``. Under a custom domain name neither counts: there
+the first part of the path is a mapping key, which stands for an API and a stage. What is not
+clearly one of these has no location: the caller refuses.
 
 Rules: 1.16, 1.55, 2.01, 2.02, 2.18, 2.45, 3.04, 3.26, 4.06, 5.64, 5.68, 7.01 to 7.04.
 """
@@ -13,11 +14,14 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
+from socketstack.core.model import CustomDomain
+
 PATH_PREFIX: Final = "/_aws/execute-api/"
 
 _PATH_FORM: Final = re.compile(r"/_aws/execute-api/([a-z0-9]+)(/.*)?", re.DOTALL)
 _HOST_FORM: Final = re.compile(r"([a-z0-9]+)\.execute-api\.[a-z0-9]", re.IGNORECASE)
 _STAGE: Final = re.compile(r"/([A-Za-z0-9_-]{1,128})(/?)")
+_MAPPED: Final = re.compile(r"/([^/]+)(/?)|/?")
 _MANAGEMENT: Final = re.compile(r"/(?:@|%40)connections/")
 _TARGET: Final = re.compile(r"(?:/([^/]+))?/(?:@|%40)connections/([^/]+)")
 _PORT: Final = re.compile(r":(\d+)$")
@@ -40,7 +44,10 @@ class Location:
     rest: str
     """What follows the stage: nothing or one slash (2.02); more has no location."""
     domain_name: str
-    """``domainName`` of events: with ``https://`` before and the stage behind, it can be called."""
+    """``domainName`` of events: with ``https://`` before and the stage behind, it can be called.
+    Behind a custom domain name the mapping key belongs in the stage's place (7.02)."""
+    is_custom_domain: bool = False
+    """Whether a custom domain name led here and not the API's own endpoint (2.19)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,38 +61,59 @@ class ManagementTarget:
     api_id: str | None
     stage: str | None
     connection_id: str
+    is_custom_domain: bool = False
 
 
-def locate_upgrade(host: str, path: str) -> Location | None:
+def host_name(host: str) -> str:
+    """A Host header as a name: in lower case, without port and without a final dot."""
+    return _PORT.sub("", host).lower().rstrip(".")
+
+
+def locate_upgrade(host: str, path: str, domain: CustomDomain | None = None) -> Location | None:
     """Where a handshake wants to go, or None; ``explain_upgrade`` then says why.
 
     Args:
         host: The Host header, with or without port.
         path: The path, without the query; raw or decoded, stages need no encoding.
+        domain: The custom domain name that the host is; it alone decides then.
     """
-    found = _locate(host, path)
+    found = _locate(host, path) if domain is None else _locate_on(domain, host, path)
     return None if isinstance(found, str) else found
 
 
-def explain_upgrade(host: str, path: str) -> str:
+def explain_upgrade(host: str, path: str, domain: CustomDomain | None = None) -> str:
     """Why ``locate_upgrade`` gave None, and what to dial instead; empty when it did not."""
-    found = _locate(host, path)
+    found = _locate(host, path) if domain is None else _locate_on(domain, host, path)
     return found if isinstance(found, str) else ""
 
 
-def locate_connection(host: str, path: str) -> ManagementTarget | None:
+def locate_connection(
+    host: str, path: str, domain: CustomDomain | None = None
+) -> ManagementTarget | None:
     """Which connection a management request means; None when the path has no such form.
 
     Args:
         host: The Host header, with or without port.
         path: The raw path: ids may hold ``%3D``.
+        domain: The custom domain name that the host is: the path then has a mapping key in the
+            stage's place, and one that is not mapped gives None (7.02, 7.03).
     """
-    api_id, inner = _split(host, path)
+    api_id, inner = (None, path) if domain is not None else _split(host, path)
     match = _TARGET.fullmatch(inner)
     if match is None:
         return None
     stage, connection_id = match.groups()
-    return ManagementTarget(api_id=api_id, stage=stage, connection_id=unquote(connection_id))
+    if domain is not None:
+        mapped = domain.mappings.get(unquote(stage or ""))
+        if mapped is None:
+            return None
+        api_id, stage = mapped
+    return ManagementTarget(
+        api_id=api_id,
+        stage=stage,
+        connection_id=unquote(connection_id),
+        is_custom_domain=domain is not None,
+    )
 
 
 def is_management_path(path: str) -> bool:
@@ -104,13 +132,20 @@ def function_of(integration_uri: str, variables: Mapping[str, str]) -> str | Non
     Returns:
         None when the URI calls no function, or a stage variable is not set.
     """
-    names = set(_VARIABLE.findall(integration_uri))
-    if not names <= variables.keys():
+    uri = substituted(integration_uri, variables)
+    if uri is None:
         return None
-    uri = _VARIABLE.sub(lambda match: variables[match.group(1)], integration_uri)
     match = _INTEGRATION_URI.fullmatch(uri)
     arn = match.group(1) if match else uri
     return arn if _FUNCTION_ARN.fullmatch(arn) else None
+
+
+def substituted(text: str, variables: Mapping[str, str]) -> str | None:
+    """A text with its ``${stageVariables.NAME}`` replaced; None when one is not set. Rule 5.64."""
+    names = set(_VARIABLE.findall(text))
+    if not names <= variables.keys():
+        return None
+    return _VARIABLE.sub(lambda match: variables[match.group(1)], text)
 
 
 def route_arn(
@@ -164,6 +199,29 @@ def _locate(host: str, path: str) -> Location | str:
     stage, rest = match.groups()
     return Location(
         api_id=api_id, stage=stage, rest=rest, domain_name=_domain_name(host, path, api_id)
+    )
+
+
+def _locate_on(domain: CustomDomain, host: str, path: str) -> Location | str:
+    """The stage that a path's mapping key stands for (7.02, 10.12)."""
+    match = _MAPPED.fullmatch(path)
+    mapped = None if match is None else domain.mappings.get(unquote(match.group(1) or ""))
+    if match is None or mapped is None:
+        known = ", ".join(
+            f"{key or '(empty)'} to {api_id}/{stage}"
+            for key, (api_id, stage) in sorted(domain.mappings.items())
+        )
+        return (
+            f"The custom domain name {domain.name} maps nothing to the path {path!r}. Its "
+            f"mapping keys: {known or 'none'}. A stage's name has no meaning there. [10.12]"
+        )
+    api_id, stage = mapped
+    return Location(
+        api_id=api_id,
+        stage=stage,
+        rest=match.group(2) or "",
+        domain_name=host,
+        is_custom_domain=True,
     )
 
 

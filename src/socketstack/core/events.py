@@ -29,23 +29,44 @@ _MONTHS: Final = (
     "Nov",
     "Dec",
 )
+_IDENTITY_ORDER: Final = (
+    "apiKey",
+    "userArn",
+    "apiKeyId",
+    "userAgent",
+    "accountId",
+    "caller",
+    "sourceIp",
+    "user",
+)
+"""As in captures of REST APIs, whose order of agent and address is the same."""
 _HIDDEN_FROM_CONNECT: Final = frozenset({"connection", "upgrade", "content-length"})  # 2.32
 
 
 class Identity(TypedDict):
-    """Who is on the other side. Rule 2.40."""
+    """Who is on the other side; who let it in decides which members there are (2.40).
 
+    ``apiKey`` and ``apiKeyId`` are there when an API key was needed (4.13), those of AWS when IAM
+    let it in (4.05).
+    """
+
+    apiKey: NotRequired[str]
+    apiKeyId: NotRequired[str]
+    userArn: NotRequired[str]
     userAgent: NotRequired[str]
+    accountId: NotRequired[str]
+    caller: NotRequired[str]
     sourceIp: str
+    user: NotRequired[str]
 
 
 class RequestContext(TypedDict):
     """Rule 2.39; times are in milliseconds since the epoch."""
 
     routeKey: str
-    messageId: NotRequired[str]
     disconnectStatusCode: NotRequired[int]
     authorizer: NotRequired[dict[str, Json]]
+    messageId: NotRequired[str]
     eventType: str
     extendedRequestId: str
     requestTime: str
@@ -138,7 +159,7 @@ def authorizer_event(
         "queryStringParameters": _last(query),
         "multiValueQueryStringParameters": query,
         "stageVariables": dict(variables),
-        "requestContext": _context(
+        "requestContext": request_context(
             connection, "$connect", EventType.CONNECT, request_id=request_id, time_ms=time_ms
         ),
     }
@@ -172,7 +193,7 @@ def connect_event(
         "multiValueHeaders": headers,
         **_query_members(upgrade.query),
         **_variables_member(variables),
-        "requestContext": _context(
+        "requestContext": request_context(
             connection, "$connect", EventType.CONNECT, request_id=request_id, time_ms=time_ms
         ),
         "isBase64Encoded": False,
@@ -193,7 +214,7 @@ def message_event(
     """The payload of one message, for the route that was chosen (5.22)."""
     return {
         **_variables_member(variables),
-        "requestContext": _context(
+        "requestContext": request_context(
             connection,
             route_key,
             EventType.MESSAGE,
@@ -226,7 +247,7 @@ def disconnect_event(
         "headers": headers,
         "multiValueHeaders": {name: [value] for name, value in headers.items()},
         **_variables_member(variables),
-        "requestContext": _context(
+        "requestContext": request_context(
             connection,
             "$disconnect",
             EventType.DISCONNECT,
@@ -250,7 +271,7 @@ def _request_time(seconds: int) -> str:
     return f"{moment:%d}/{_MONTHS[moment.month - 1]}/{moment:%Y:%H:%M:%S} +0000"
 
 
-def _context(
+def request_context(
     connection: Connection,
     route_key: str,
     event_type: EventType,
@@ -260,11 +281,12 @@ def _context(
     message_id: str | None = None,
     disconnect: tuple[int, str] | None = None,
 ) -> RequestContext:
+    """The ``requestContext`` of an event; ``disconnect`` is close code and reason (2.39, 8.07)."""
     members: dict[str, object] = {
         "routeKey": route_key,
-        "messageId": message_id,
         "disconnectStatusCode": disconnect[0] if disconnect else None,
         "authorizer": None if connection.authorizer is None else dict(connection.authorizer),
+        "messageId": message_id,
         "eventType": str(event_type),
         "extendedRequestId": request_id,
         "requestTime": request_time(time_ms),
@@ -284,9 +306,13 @@ def _context(
 
 
 def _identity(connection: Connection) -> Identity:
-    if connection.user_agent is None:
-        return {"sourceIp": connection.source_ip}
-    return {"userAgent": connection.user_agent, "sourceIp": connection.source_ip}
+    known = {
+        **connection.identity,
+        "userAgent": connection.user_agent,
+        "sourceIp": connection.source_ip,
+    }
+    present = {name: known[name] for name in _IDENTITY_ORDER if known.get(name) is not None}
+    return cast("Identity", present)  # the address is always there
 
 
 class _QueryMembers(TypedDict, total=False):

@@ -8,7 +8,7 @@ records, ``core.events`` turns connections and messages back into JSON.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 """What ``json.loads`` can return."""
@@ -52,6 +52,7 @@ class IntegrationResponse:
 
     integration_response_key: str
     response_templates: Mapping[str, str] = field(default_factory=dict)
+    response_parameters: Mapping[str, str] = field(default_factory=dict)
     template_selection_expression: str | None = None
     content_handling_strategy: str | None = None
 
@@ -102,6 +103,8 @@ class Route:
     model_selection_expression: str | None = None
     request_models: Mapping[str, str] = field(default_factory=dict)
     """Model key to JSON schema text."""
+    request_parameters: frozenset[str] = frozenset()
+    """All that are declared; an integration can map no others. Rule 5.62."""
     required_request_parameters: tuple[str, ...] = ()
 
 
@@ -118,8 +121,77 @@ class ApiSnapshot:
     is_execute_api_endpoint_disabled: bool = False
     routes: Mapping[str, Route] = field(default_factory=dict)
     """By route key."""
+    models: Mapping[str, str] = field(default_factory=dict)
+    """All schemas by the model's name: models may refer to each other."""
 
     partition: str = "aws"
+
+
+class LoggingLevel(StrEnum):
+    """What goes into execution logs. Rule 9.07."""
+
+    OFF = "OFF"
+    ERROR = "ERROR"
+    INFO = "INFO"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionLogging:
+    """Execution logs of one route. Rule 9.07."""
+
+    level: LoggingLevel = LoggingLevel.OFF
+    data_trace: bool = False
+    """Whether payloads are logged too."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLogging:
+    """Where a stage's access log goes, and the form of its lines. Rule 1.102."""
+
+    destination_arn: str
+    layout: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageLogging:
+    """What a stage logs."""
+
+    access: AccessLogging | None = None
+    execution: Mapping[str, ExecutionLogging] = field(default_factory=dict)
+    """By route key; ``""`` is for all others."""
+
+    def of_route(self, route_key: str) -> ExecutionLogging:
+        """The execution log settings of a route; its own stand alone (1.100)."""
+        return self.execution.get(route_key) or self.execution.get("") or NO_EXECUTION_LOGGING
+
+
+NO_EXECUTION_LOGGING: Final = ExecutionLogging()
+NO_LOGGING: Final = StageLogging()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogDestination:
+    """Where lines of one stage go."""
+
+    account_id: str
+    region: str
+    api_id: str
+    stage_name: str
+    access_arn: str = ""
+    """The access log's destination; empty for the execution log. Rule 9.06."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throttle:
+    """The size of a token bucket; 0 lets nothing pass (1.98)."""
+
+    rate_per_second: float
+    burst: int
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing ever passes."""
+        return self.rate_per_second <= 0 or self.burst <= 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,12 +201,26 @@ class StageSettings:
     stage_name: str
     deployment_id: str | None
     variables: Mapping[str, str] = field(default_factory=dict)
-    closed: Mapping[str, bool] = field(default_factory=dict)
-    """Whether throttling of 0 lets nothing pass, by route key; ``""`` is for all others (1.98)."""
+    throttles: Mapping[str, Throttle | None] = field(default_factory=dict)
+    """By route key; ``""`` is for all others, each of which has a bucket of its own (6.18)."""
+    logging: StageLogging | None = None
+    """None when the stage logs nothing at all."""
 
-    def is_closed(self, route_key: str) -> bool:
-        """Whether this route lets nothing pass; its own settings stand alone (1.100)."""
-        return self.closed.get(route_key, self.closed.get("", False))
+    def throttle_of(self, route_key: str) -> Throttle | None:
+        """The limits of a route, None without any; its own settings stand alone (1.98, 1.100)."""
+        if route_key in self.throttles:
+            return self.throttles[route_key]
+        return self.throttles.get("")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomDomain:
+    """A custom domain name and what it leads to. Rules 1.104 to 1.108."""
+
+    name: str
+    """In lower case; may start with ``*.``, which stands for one label."""
+    mappings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Mapping key to API id and stage name; the empty key is the domain's root."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +270,8 @@ class Connection:
     user_agent: str | None = None
     authorizer: Mapping[str, Json] | None = None
     """``principalId`` and flat context, when an authorizer let it in. Rules 3.19 to 3.21."""
+    identity: Mapping[str, str] = field(default_factory=dict)
+    """Further members of ``identity`` in events: who signed the handshake. Rule 4.05."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +312,8 @@ class InvokeResult:
     failure: FailureKind | None = None
     log_tail: bytes = b""
     """The last 4 KB of this call's log."""
+    request_id: str = ""
+    """Lambda's id of this call, as it stands in the function's log."""
     executed_version: str = "$LATEST"
     is_cold: bool = False
     duration_ms: float = 0.0

@@ -1,8 +1,9 @@
 """IAM policy evaluation: an explicit Deny wins, no matching Allow is a refusal.
 
-Two callers: authorizer results, which are policies without a principal, and the resource
-policies of functions. Fails closed: a malformed document allows nothing, and a condition that
-cannot be decided counts against the request, whether it stands in an Allow or in a Deny.
+For authorizer results, which are policies without a principal, and the resource policies of
+functions; ``permissions`` and ``trust`` are built on ``weigh``. Fails closed: a malformed document
+allows nothing, and a condition that cannot be decided counts against the request, whether it
+stands in an Allow or in a Deny.
 
 Rules: 2.11, 2.14, 3.12 to 3.15, 3.26, 3.27, 5.33, 5.68.
 """
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from socketstack.core.conditions import conditions_hold, expanded
 from socketstack.core.globs import arn_matches, matches
 from socketstack.core.jsontext import MISSING, read_json
 from socketstack.core.model import Json
@@ -49,7 +51,7 @@ def evaluate(
         statements = read_statements(document)
     except MalformedPolicyError as problem:
         return _malformed(str(problem))
-    return _decide(statements, action, resource, context, lambda _statement: True)
+    return weigh(statements, action, resource, context)
 
 
 def permits_service(
@@ -83,7 +85,7 @@ def permits_service(
     except MalformedPolicyError as problem:
         return _malformed(str(problem))
     context = {"aws:sourcearn": source_arn, "aws:sourceaccount": account}
-    decision = _decide(
+    decision = weigh(
         statements, action, function_arn, context, lambda found: _names_service(found, service)
     )
     if decision.is_allowed or decision.statement is not None:
@@ -93,18 +95,19 @@ def permits_service(
     )
 
 
-def _decide(
+def weigh(
     statements: tuple[Statement, ...],
     action: str,
     resource: str,
     context: Mapping[str, str],
-    is_for_caller: Callable[[Statement], bool],
+    is_for_caller: Callable[[Statement], bool] = lambda _statement: True,
 ) -> PolicyDecision:
+    """Decide by statements that were read before; ``is_for_caller`` looks at their Principal."""
     allowed_by: Statement | None = None
     for statement in statements:
-        if not (_covers(statement, action, resource) and is_for_caller(statement)):
+        if not (_covers(statement, action, resource, context) and is_for_caller(statement)):
             continue
-        holds = _conditions_hold(statement, context)
+        holds = conditions_hold(statement, context)
         if not statement.is_allow and holds is not False:
             why = "" if holds else ", whose condition cannot be decided here"
             return PolicyDecision(
@@ -124,11 +127,20 @@ def _decide(
     )
 
 
-def _covers(statement: Statement, action: str, resource: str) -> bool:
+def _covers(statement: Statement, action: str, resource: str, context: Mapping[str, str]) -> bool:
     wanted = action.lower()
     has_action = any(matches(pattern.lower(), wanted) for pattern in statement.actions)
-    has_resource = any(arn_matches(pattern, resource) for pattern in statement.resources)
-    return has_action != statement.is_not_action and has_resource != statement.is_not_resource
+    if has_action == statement.is_not_action:
+        return False
+    patterns = [
+        expanded(pattern, context) if statement.has_variables else pattern
+        for pattern in statement.resources
+    ]
+    if any(pattern is not None and arn_matches(pattern, resource) for pattern in patterns):
+        return not statement.is_not_resource
+    if None in patterns:
+        return not statement.is_allow  # a variable without value counts against the request
+    return statement.is_not_resource
 
 
 def _names_service(statement: Statement, service: str) -> bool:
@@ -147,43 +159,6 @@ def _names_service(statement: Statement, service: str) -> bool:
 
 def _is_anyone(principal: dict[str, Json]) -> bool:
     return principal.get("AWS") in ("*", ["*"])
-
-
-_Test = Callable[[str, str], bool]
-_TESTS: Final[Mapping[str, tuple[_Test, bool]]] = {
-    # operator: (does a value match, must one match)
-    "StringEquals": (str.__eq__, True),
-    "StringNotEquals": (str.__eq__, False),
-    "StringLike": (matches, True),
-    "StringNotLike": (matches, False),
-    "ArnEquals": (arn_matches, True),  # AWS: behaves as ArnLike
-    "ArnLike": (arn_matches, True),
-    "ArnNotEquals": (arn_matches, False),
-    "ArnNotLike": (arn_matches, False),
-}
-
-
-def _conditions_hold(statement: Statement, context: Mapping[str, str]) -> bool | None:
-    """True, False, or None for undecided: an unknown operator, key or policy variable."""
-    outcomes = [
-        _condition_holds(operator, key, values, context)
-        for operator, tests in statement.conditions.items()
-        for key, values in tests.items()
-    ]
-    if False in outcomes:
-        return False
-    return None if None in outcomes else True
-
-
-def _condition_holds(
-    operator: str, key: str, values: tuple[str, ...], context: Mapping[str, str]
-) -> bool | None:
-    actual = context.get(key)
-    test = _TESTS.get(operator)
-    if test is None or actual is None or any("${" in value for value in values):
-        return None
-    is_match, expected = test
-    return any(is_match(value, actual) for value in values) is expected
 
 
 def _malformed(problem: str) -> PolicyDecision:

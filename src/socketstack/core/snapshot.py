@@ -81,6 +81,7 @@ def build_snapshot(
         api_key_selection_expression=_text(api, "ApiKeySelectionExpression") or _API_KEY_EXPRESSION,
         is_execute_api_endpoint_disabled=api.get("DisableExecuteApiEndpoint") is True,
         routes={route.route_key: route for route in frozen},
+        models=schemas,
         partition=partition,
     )
 
@@ -109,6 +110,7 @@ def _route(
         ),
         model_selection_expression=_optional(record, "ModelSelectionExpression"),
         request_models={key: schemas[name] for key, name in models.items() if name in schemas},
+        request_parameters=frozenset(_parameters(record)),
         required_request_parameters=_required_parameters(record),
     )
 
@@ -121,13 +123,15 @@ def _authorization_type(record: Record) -> AuthorizationType:
     return AuthorizationType.CUSTOM
 
 
-def _required_parameters(record: Record) -> tuple[str, ...]:
+def _parameters(record: Record) -> dict[str, object]:
     parameters = record.get("RequestParameters")
-    if not isinstance(parameters, dict):
-        return ()
+    return parameters if isinstance(parameters, dict) else {}
+
+
+def _required_parameters(record: Record) -> tuple[str, ...]:
     return tuple(
         str(name)
-        for name, constraint in parameters.items()
+        for name, constraint in _parameters(record).items()
         if isinstance(constraint, dict) and constraint.get("Required") is True
     )
 
@@ -160,6 +164,7 @@ def _integration_response(record: Record) -> IntegrationResponse:
     return IntegrationResponse(
         integration_response_key=_text(record, "IntegrationResponseKey"),
         response_templates=_texts(record, "ResponseTemplates"),
+        response_parameters=_texts(record, "ResponseParameters"),
         template_selection_expression=_optional(record, "TemplateSelectionExpression"),
         content_handling_strategy=_optional(record, "ContentHandlingStrategy"),
     )

@@ -7,7 +7,7 @@ Rules: 3.10, 3.12, 3.25.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from socketstack.core.globs import is_arn_pattern
@@ -19,6 +19,7 @@ _DOCUMENT_MEMBERS: Final = frozenset({"Version", "Id", "Statement"})
 _STATEMENT_MEMBERS: Final = frozenset(
     {"Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"}
 )
+_RESOURCES: Final = frozenset({"Resource", "NotResource"})
 
 
 class MalformedPolicyError(Exception):
@@ -39,6 +40,8 @@ class Statement:
     """Operator to lower-case key to values."""
     principal: Json = None
     sid: str = ""
+    has_variables: bool = True
+    """Whether ``${…}`` is a policy variable: not in policies of before 2012-10-17."""
 
     @property
     def name(self) -> str:
@@ -46,13 +49,22 @@ class Statement:
         return f"Statement[{self.index}]" + (f" ({self.sid})" if self.sid else "")
 
 
-def read_statements(document: Json, *, has_principal: bool = False) -> tuple[Statement, ...]:
+def read_statements(
+    document: Json,
+    *,
+    has_principal: bool = False,
+    has_resource: bool = True,
+    may_vary: bool = False,
+) -> tuple[Statement, ...]:
     """All statements of a policy.
 
     Args:
         document: A policy, as ``json.loads`` gives it.
         has_principal: True for resource policies, whose statements must name a Principal;
             False for policies that must not.
+        has_resource: False for trust policies, whose statements must not name a Resource: it
+            is the role that has them.
+        may_vary: Whether resources may hold policy variables, as in policies of identities.
 
     Raises:
         MalformedPolicyError: saying what is wrong and where.
@@ -68,16 +80,27 @@ def read_statements(document: Json, *, has_principal: bool = False) -> tuple[Sta
         statements = [statements]
     if not isinstance(statements, list) or not statements:
         raise MalformedPolicyError("the policy has no Statement")
-    return tuple(
-        _statement(index, statement, has_principal=has_principal)
+    found = tuple(
+        _statement(index, statement, has_principal=has_principal, has_resource=has_resource)
         for index, statement in enumerate(statements)
     )
+    if not may_vary:
+        _refuse_variables(found)
+    if document.get("Version") != _VERSIONS[0]:
+        return tuple(replace(statement, has_variables=False) for statement in found)
+    return found
 
 
-def _statement(index: int, statement: Json, *, has_principal: bool) -> Statement:
+def _statement(
+    index: int, statement: Json, *, has_principal: bool, has_resource: bool
+) -> Statement:
     where = f"Statement[{index}]"
     if not isinstance(statement, dict):
         raise MalformedPolicyError(f"{where} is no JSON object")
+    if not has_resource and not _RESOURCES.isdisjoint(statement):
+        raise MalformedPolicyError(f"{where} has a Resource, which trust policies must not have")
+    if not has_resource:
+        statement = {**statement, "Resource": "*"}
     principals = frozenset({"Principal"} if has_principal else ())
     _refuse_unknown(statement, _STATEMENT_MEMBERS | principals, where)
     effect = statement.get("Effect")
@@ -141,8 +164,15 @@ def _check_patterns(actions: tuple[str, ...], resources: tuple[str, ...], where:
             raise MalformedPolicyError(
                 f"{where} has the resource {resource!r}; write * or an ARN of six parts"
             )
-        if "${" in resource:
-            raise MalformedPolicyError(f"{where} uses a policy variable: {resource!r}")
+
+
+def _refuse_variables(statements: tuple[Statement, ...]) -> None:
+    for statement in statements:
+        for resource in statement.resources:
+            if "${" in resource:
+                raise MalformedPolicyError(
+                    f"Statement[{statement.index}] uses a policy variable: {resource!r}"
+                )
 
 
 def _conditions(block: Json, where: str) -> dict[str, dict[str, tuple[str, ...]]]:

@@ -14,10 +14,12 @@ from typing import Final, assert_never
 from socketstack.clock import Clock
 from socketstack.core import addressing, authorizer, events, identity
 from socketstack.core.model import Authorizer, InvokeResult, Route
+from socketstack.dataplane import stage_facts
 from socketstack.dataplane.handshake import Handshake, Narrator, Refused
 from socketstack.dataplane.integrations import (
     AUTHORIZER_TIMEOUT_MS,
     Integrations,
+    Outcome,
     TimedOut,
     Unreachable,
 )
@@ -118,20 +120,27 @@ class Authorization:
         outcome = await self._integrations.invoke(
             chosen.authorizer_uri,
             json.dumps(event, separators=(",", ":")).encode(),
-            source_arn=None if chosen.credentials_arn else source_arn,
+            source_arn=source_arn,
+            role_arn=chosen.credentials_arn,
             variables=handshake.stage.settings.variables,
             timeout_ms=AUTHORIZER_TIMEOUT_MS,
         )
         latency_ms = round((self._clock.monotonic_seconds() - began) * 1000)
         if not isinstance(outcome, Unreachable):
             self._narrator.tell(handshake, Step.AUTHORIZER, f"{chosen.name} took {latency_ms} ms")
-        match outcome:
-            case InvokeResult():
-                return authorizer.decide(outcome, handshake.source_arn), latency_ms
-            case TimedOut():
-                reason = f"The authorizer did not answer within {outcome.after_ms} ms. [2.16]"
-                return authorizer.Failure(reason=reason), latency_ms
-            case Unreachable():
-                return authorizer.Failure(reason=f"{outcome.reason} [3.27]"), latency_ms
-            case _:
-                assert_never(outcome)
+        decision = _decision(outcome, handshake.source_arn)
+        stage_facts.authorized(handshake, chosen.authorizer_id, outcome, decision, latency_ms)
+        return decision, latency_ms
+
+
+def _decision(outcome: Outcome, method_arn: str) -> authorizer.Decision:
+    match outcome:
+        case InvokeResult():
+            return authorizer.decide(outcome, method_arn)
+        case TimedOut():
+            reason = f"The authorizer did not answer within {outcome.after_ms} ms. [2.16]"
+            return authorizer.Failure(reason=reason)
+        case Unreachable():
+            return authorizer.Failure(reason=f"{outcome.reason} [3.27]")
+        case _:
+            assert_never(outcome)

@@ -6,7 +6,6 @@ nowhere and a missing identity source are refused before any function is called.
 Rules: areas 2 and 3 of the rule table, 4.03, 4.09.
 """
 
-import json
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Final, assert_never
@@ -15,13 +14,16 @@ from socketstack.clock import Clock
 from socketstack.core import events, identity, replies
 from socketstack.core.model import (
     AuthorizationType,
-    DeployedStage,
     InvokeResult,
     Route,
     Upgrade,
 )
 from socketstack.core.routing import CONNECT
+from socketstack.dataplane import stage_facts
+from socketstack.dataplane.api_keys import ApiKeys
 from socketstack.dataplane.authorization import Authorization, Authorized
+from socketstack.dataplane.callers import Callers
+from socketstack.dataplane.exchange import Exchange, Result
 from socketstack.dataplane.handshake import (
     Admitted,
     Handshake,
@@ -31,7 +33,11 @@ from socketstack.dataplane.handshake import (
     without_secrets,
 )
 from socketstack.dataplane.integrations import Integrations, TimedOut, Unreachable
+from socketstack.dataplane.pipeline import Pipeline
 from socketstack.dataplane.reception import Reception
+from socketstack.dataplane.signed import SignedAuthorization
+from socketstack.dataplane.stage_logs import StageLogs
+from socketstack.dataplane.throttling import THROTTLED, Throttling
 from socketstack.errors import ExpressionError
 from socketstack.ids import Ids
 from socketstack.store import Store
@@ -45,11 +51,26 @@ class Connect:
     """Decides handshakes."""
 
     def __init__(
-        self, *, store: Store, integrations: Integrations, clock: Clock, ids: Ids, trace: Trace
+        self,
+        *,
+        store: Store,
+        integrations: Integrations,
+        pipeline: Pipeline,
+        clock: Clock,
+        ids: Ids,
+        trace: Trace,
+        logs: StageLogs,
+        callers: Callers,
+        throttling: Throttling,
     ) -> None:
-        self._integrations = integrations
+        self._pipeline = pipeline
+        self._clock = clock
+        self._logs = logs
         self._narrator = Narrator(trace)
+        self._throttling = throttling
+        self._api_keys = ApiKeys(store=store, clock=clock, throttling=throttling)
         self._reception = Reception(store=store, clock=clock, ids=ids)
+        self._signed = SignedAuthorization(callers=callers, narrator=self._narrator)
         self._authorization = Authorization(
             integrations=integrations, clock=clock, narrator=self._narrator
         )
@@ -63,6 +84,7 @@ class Connect:
         self._narrator.tell(
             handshake, Step.HANDSHAKE, f"{shown_path(upgrade.path)} from {upgrade.source_ip}"
         )
+        handshake = replace(handshake, facts=self._logs.handshake(handshake))
         outcome = await self._decide(handshake)
         if isinstance(outcome, Refused):
             outcome = replace(
@@ -71,10 +93,11 @@ class Connect:
                 reason=without_secrets(outcome.reason, upgrade),
             )
             self._narrator.refused(outcome, handshake.connection)
+        self._logs.decided(handshake.facts, outcome)
         return outcome
 
     async def _decide(self, handshake: Handshake) -> Admitted | Refused:
-        closed = self._closed(handshake.stage)
+        closed = self._closed(handshake)
         if closed is not None:
             return closed
         route = handshake.stage.snapshot.routes.get(CONNECT)
@@ -87,12 +110,15 @@ class Connect:
         authorized = await self._authorize(handshake, route)
         if isinstance(authorized, Refused):
             return authorized
+        if handshake.facts is not None:
+            handshake.facts.connection = authorized.handshake.connection
         if route.api_key_required:
-            return Refused(
-                status=_FORBIDDEN,
-                reason="The route needs an API key, and the local engine cannot check keys "
-                "yet. [4.09]",
-            )
+            # After the authorizer, whatever the key's source: in AWS's logs the usage plan is
+            # verified when the authorizer is done (4.10).
+            checked = self._api_keys.check(authorized)
+            if isinstance(checked, Refused):
+                return checked
+            authorized = checked
         return await self._call_connect(authorized, route)
 
     async def _authorize(self, handshake: Handshake, route: Route) -> Authorized | Refused:
@@ -100,27 +126,27 @@ class Connect:
             case AuthorizationType.NONE:
                 return Authorized(handshake=handshake)
             case AuthorizationType.AWS_IAM:
-                return Refused(
-                    status=_FORBIDDEN,
-                    reason="The route has AWS_IAM, and the local engine cannot verify signatures "
-                    "yet. [4.03]",
-                )
+                signed = self._signed.authorize(handshake)
+                stage_facts.signed(handshake, signed if isinstance(signed, Refused) else None)
+                return signed
             case AuthorizationType.CUSTOM:
                 return await self._authorization.authorize(handshake, route)
             case _:
                 assert_never(route.authorization_type)
 
-    def _closed(self, stage: DeployedStage) -> Refused | None:
-        """What refuses everybody, whatever the route."""
-        if stage.snapshot.is_execute_api_endpoint_disabled:
+    def _closed(self, handshake: Handshake) -> Refused | None:
+        """What refuses whoever comes, before anybody is asked."""
+        stage = handshake.stage
+        if stage.snapshot.is_execute_api_endpoint_disabled and not handshake.is_custom_domain:
             return Refused(
-                status=_FORBIDDEN, reason="The API's default endpoint is disabled. [2.19]"
+                status=_FORBIDDEN,
+                reason="The API's default endpoint is disabled. Connect to its custom domain "
+                "name, or enable the endpoint and deploy. [2.19]",
             )
-        if stage.settings.is_closed(CONNECT):
+        throttled = self._throttling.handshake(stage)
+        if throttled is not None:
             return Refused(
-                status=HTTPStatus.TOO_MANY_REQUESTS,
-                reason="The stage's throttling is 0, which lets nobody connect. Leave the members "
-                "out for no throttling. [1.98]",
+                status=HTTPStatus.TOO_MANY_REQUESTS, reason=throttled, response_type=THROTTLED
             )
         return None
 
@@ -140,6 +166,8 @@ class Connect:
 
     async def _call_connect(self, authorized: Authorized, route: Route) -> Admitted | Refused:
         handshake = authorized.handshake
+        if handshake.facts is not None:
+            handshake.facts.connection = handshake.connection
         if route.integration is None:
             return Refused(
                 status=_FAILED, reason="The route $connect has no integration to call. [2.11]"
@@ -153,23 +181,40 @@ class Connect:
             variables=handshake.stage.settings.variables,
             integration_latency_ms=authorized.latency_ms,
         )
-        outcome = await self._integrations.call(
-            route.integration,
-            json.dumps(event, separators=(",", ":")).encode(),
-            source_arn=handshake.source_arn,
-            variables=handshake.stage.settings.variables,
+        began = self._clock.monotonic_seconds()
+        outcome = await self._pipeline.call(
+            Exchange(
+                route=route,
+                integration=route.integration,
+                snapshot=handshake.stage.snapshot,
+                event=event,
+                source_arn=handshake.source_arn,
+                variables=handshake.stage.settings.variables,
+            )
         )
-        match outcome:
-            case InvokeResult():
-                verdict = replies.verdict(outcome)
-            case TimedOut():
-                verdict = replies.CONNECT_TIMED_OUT
-            case Unreachable():
-                verdict = replies.Refuse(status=_FAILED, reason=f"{outcome.reason} [2.11]")
-            case _:
-                assert_never(outcome)
+        if handshake.facts is not None:
+            took_ms = round((self._clock.monotonic_seconds() - began) * 1000)
+            stage_facts.called(handshake.facts, route.integration, event, outcome, took_ms)
+        verdict = _verdict(outcome)
         if isinstance(verdict, replies.Refuse):
             return Refused(status=verdict.status, reason=verdict.reason)
-        if verdict.warning:
-            self._narrator.tell(handshake, Step.WARNING, verdict.warning)
+        warnings = outcome.warnings if isinstance(outcome, replies.BackendResponse) else ()
+        for warning in (*warnings, *([verdict.warning] if verdict.warning else [])):
+            self._narrator.tell(handshake, Step.WARNING, warning)
         return Admitted(connection=handshake.connection, subprotocol=verdict.subprotocol)
+
+
+def _verdict(outcome: Result) -> replies.Verdict:
+    match outcome:
+        case InvokeResult():
+            return replies.verdict(outcome)
+        case replies.BackendResponse():
+            return replies.backend_verdict(outcome)
+        case replies.Rejection():
+            return replies.Refuse(status=outcome.status, reason=outcome.reason)
+        case TimedOut():
+            return replies.CONNECT_TIMED_OUT
+        case Unreachable():
+            return replies.Refuse(status=_FAILED, reason=f"{outcome.reason} [2.11]")
+        case _:
+            assert_never(outcome)

@@ -3,14 +3,19 @@
 Rules: areas 5A to 5D of the rule table, 10.17.
 """
 
-import json
 from typing import Final, assert_never
 
 from socketstack.clock import Clock
 from socketstack.core import addressing, events, replies
+from socketstack.core.context import Facts
 from socketstack.core.model import Connection, DeployedStage, InvokeResult, Message, Route
 from socketstack.core.routing import DISCONNECT, explain_route
-from socketstack.dataplane.integrations import Integrations, Outcome, TimedOut, Unreachable
+from socketstack.dataplane import stage_facts
+from socketstack.dataplane.exchange import Exchange, Result
+from socketstack.dataplane.integrations import TimedOut, Unreachable
+from socketstack.dataplane.pipeline import Pipeline
+from socketstack.dataplane.stage_logs import StageLogs
+from socketstack.dataplane.throttling import Throttling
 from socketstack.ids import Ids
 from socketstack.store import Store
 from socketstack.trace import Step, Trace
@@ -22,10 +27,20 @@ class Dispatch:
     """Answers messages, and tells ``$disconnect``."""
 
     def __init__(
-        self, *, store: Store, integrations: Integrations, clock: Clock, ids: Ids, trace: Trace
+        self,
+        *,
+        store: Store,
+        pipeline: Pipeline,
+        clock: Clock,
+        ids: Ids,
+        trace: Trace,
+        logs: StageLogs,
+        throttling: Throttling,
     ) -> None:
         self._store = store
-        self._integrations = integrations
+        self._throttling = throttling
+        self._logs = logs
+        self._pipeline = pipeline
         self._clock = clock
         self._ids = ids
         self._trace = trace
@@ -45,7 +60,11 @@ class Dispatch:
         The route is chosen from what is deployed now, not from what was at the handshake
         (10.17).
         """
-        reply = await self._answer(connection, message)
+        stage = self._store.deployed_stage(connection.api_id, connection.stage_name)
+        facts = self._logs.message(stage, connection, message)
+        reply = await self._answer(stage, connection, message, facts)
+        if facts is not None:
+            self._logs.replied(facts, reply)
         match reply:
             case replies.Send():
                 self._tell(connection, message.request_id, Step.REPLY, _size(reply.text))
@@ -63,8 +82,13 @@ class Dispatch:
             case _:
                 assert_never(reply)
 
-    async def _answer(self, connection: Connection, message: Message) -> replies.Reply:
-        stage = self._store.deployed_stage(connection.api_id, connection.stage_name)
+    async def _answer(
+        self,
+        stage: DeployedStage | None,
+        connection: Connection,
+        message: Message,
+        facts: Facts | None,
+    ) -> replies.Reply:
         if stage is None:
             reason = "The stage is not deployed any more."
             return replies.ErrorFrame(message=replies.FrameMessage.FORBIDDEN, reason=reason)
@@ -80,32 +104,35 @@ class Dispatch:
             return replies.ErrorFrame(
                 message=replies.FrameMessage.FORBIDDEN, reason=f"{_short(selection.reason)} [5.05]"
             )
-        if stage.settings.is_closed(selection.route.route_key):
+        if facts is not None:
+            facts.route_key = selection.route.route_key
+        throttled = self._throttling.message(stage, selection.route.route_key)
+        if throttled is not None:
             return replies.ErrorFrame(
-                message=replies.FrameMessage.TOO_MANY_REQUESTS,
-                reason="The throttling of stage or route is 0, which lets nothing pass. Leave the "
-                "members out for no throttling. [1.98, 5.38]",
+                message=replies.FrameMessage.TOO_MANY_REQUESTS, reason=throttled
             )
-        if selection.route.model_selection_expression is not None:
-            return replies.ErrorFrame(
-                message=replies.FrameMessage.INTERNAL_SERVER_ERROR,
-                reason=f"The route {selection.route.route_key} validates messages by models, which "
-                "the local engine cannot do yet, so nothing passes. [5.71]",
-            )
-        return await self._call(stage, selection.route, connection, message)
+        return await self._call(stage, selection.route, connection, message, facts)
 
     async def _call(
-        self, stage: DeployedStage, route: Route, connection: Connection, message: Message
+        self,
+        stage: DeployedStage,
+        route: Route,
+        connection: Connection,
+        message: Message,
+        facts: Facts | None,
     ) -> replies.Reply:
         event = events.message_event(
             route.route_key, connection, message, variables=stage.settings.variables
         )
         began = self._clock.monotonic_seconds()
         outcome = await self._invoke(stage, route, connection, event)
-        if not isinstance(outcome, Unreachable):
+        if not isinstance(outcome, Unreachable | replies.Rejection):
             took_ms = (self._clock.monotonic_seconds() - began) * 1000
             summary = f"{route.route_key} took {took_ms:.1f} ms"
             self._tell(connection, message.request_id, Step.INVOKED, summary)
+        if facts is not None:
+            took_ms = (self._clock.monotonic_seconds() - began) * 1000
+            stage_facts.called(facts, route.integration, event, outcome, round(took_ms))
         match outcome:
             case InvokeResult():
                 return replies.for_route(route, outcome)
@@ -116,6 +143,12 @@ class Dispatch:
                     message=replies.FrameMessage.INTERNAL_SERVER_ERROR,
                     reason=f"{outcome.reason} [5.33]",
                 )
+            case replies.Rejection():
+                return outcome.frame()
+            case replies.BackendResponse():
+                for warning in outcome.warnings:
+                    self._tell(connection, message.request_id, Step.WARNING, warning)
+                return replies.backend_reply(route, outcome)
             case _:
                 assert_never(outcome)
 
@@ -123,22 +156,31 @@ class Dispatch:
         """Run ``$disconnect`` for a connection that is gone; no failure has an effect (8.19)."""
         stage = self._store.deployed_stage(connection.api_id, connection.stage_name)
         route = None if stage is None else stage.snapshot.routes.get(DISCONNECT)
-        if stage is None or route is None:
-            return  # 8.20
         request_id = self._ids.socket_id()
+        now_ms = self._clock.now_ms()
+        facts = self._logs.goodbye(stage, connection, (code, reason), request_id, now_ms)
+        if stage is None or route is None:
+            self._logs.disconnected(facts)
+            return  # 8.20
         event = events.disconnect_event(
             connection,
             status_code=code,
             reason=reason,
             request_id=request_id,
-            time_ms=self._clock.now_ms(),
+            time_ms=now_ms,
             variables=stage.settings.variables,
         )
+        began = self._clock.monotonic_seconds()
         outcome = await self._invoke(stage, route, connection, event)
-        if isinstance(outcome, InvokeResult) and outcome.failure is None:
+        if facts is not None:
+            took_ms = (self._clock.monotonic_seconds() - began) * 1000
+            stage_facts.called(facts, route.integration, event, outcome, round(took_ms))
+            self._logs.disconnected(facts)
+        failure = _failure(outcome)
+        if failure is None:
             self._tell(connection, request_id, Step.INVOKED, DISCONNECT)
         else:
-            self._tell(connection, request_id, Step.ERROR, f"$disconnect failed: {_why(outcome)}")
+            self._tell(connection, request_id, Step.ERROR, f"$disconnect failed: {failure}")
 
     async def _invoke(
         self,
@@ -146,7 +188,7 @@ class Dispatch:
         route: Route,
         connection: Connection,
         event: events.MessageEvent | events.DisconnectEvent,
-    ) -> Outcome:
+    ) -> Result:
         if route.integration is None:
             return Unreachable(f"The route {route.route_key} has no integration to call.")
         source_arn = addressing.route_arn(
@@ -157,11 +199,15 @@ class Dispatch:
             route_key=route.route_key,
             partition=stage.snapshot.partition,
         )
-        return await self._integrations.call(
-            route.integration,
-            json.dumps(event, separators=(",", ":")).encode(),
-            source_arn=source_arn,
-            variables=stage.settings.variables,
+        return await self._pipeline.call(
+            Exchange(
+                route=route,
+                integration=route.integration,
+                snapshot=stage.snapshot,
+                event=event,
+                source_arn=source_arn,
+                variables=stage.settings.variables,
+            )
         )
 
     def _tell(self, connection: Connection, request_id: str, step: Step, summary: str) -> None:
@@ -187,13 +233,17 @@ def _size(text: str) -> str:
     return f"{len(text)} characters"
 
 
-def _why(outcome: Outcome) -> str:
+def _failure(outcome: Result) -> str | None:
+    """Why a call did not do what it should; None when it did."""
     match outcome:
         case InvokeResult():
-            return f"the function failed ({outcome.failure}). See its log."
+            failed = outcome.failure
+            return None if failed is None else f"the function failed ({failed}). See its log."
+        case replies.BackendResponse():
+            return outcome.failure or None
         case TimedOut():
             return f"no answer within {outcome.after_ms} ms"
-        case Unreachable():
+        case Unreachable() | replies.Rejection():
             return outcome.reason
         case _:
             assert_never(outcome)

@@ -29,21 +29,36 @@ _QUEUED_BYTES: Final = 64 * 1024
 class Inbox:
     """A client's messages, in order; aiohttp's connection feeds it."""
 
-    __slots__ = ("_guard", "_is_lost", "_queue", "_reader", "_waiter", "read")
+    __slots__ = (
+        "_guard",
+        "_protocol",
+        "_queue",
+        "_reader",
+        "_waiter",
+        "is_lost",
+        "on_lost",
+        "read",
+    )
 
+    is_lost: bool
+    """Whether the connection is lost; messages that came before may still wait."""
+    on_lost: Callable[[], None] | None
+    """Called when it is, however many messages wait."""
     read: Callable[[], Awaitable[Any]]
     """The next message, whole and within the limits: TEXT with ``str``, BINARY, PING or PONG with
     bytes, CLOSE with code (0: none) and reason. Raises ``EofStream`` when the connection is lost
     and ``WebSocketError`` with the close code after an offence; ``gone`` is all that follows."""
 
     def __init__(self, protocol: RequestHandler, loop: asyncio.AbstractEventLoop) -> None:
+        self._protocol = protocol
         self._queue = WebSocketDataQueue(protocol, _QUEUED_BYTES, loop=loop)
         # Its limit is exclusive, and no more than a second line behind the guard's.
         self._reader = WebSocketReader(
             self._queue, MESSAGE_MAX_BYTES + 1, compress=False, decode_text=True
         )
         self._guard = FrameGuard()
-        self._is_lost = False
+        self.is_lost = False
+        self.on_lost = None
         self._waiter: asyncio.Future[None] | None = None
         self.read = self._queue.read
 
@@ -65,15 +80,22 @@ class Inbox:
 
     def feed_eof(self) -> None:
         """The connection is lost."""
-        self._is_lost = True
+        self.is_lost = True
+        if self.on_lost is not None:
+            self.on_lost()
         if not self._guard.is_over:  # else the queue would forget the offence
             self._reader.feed_eof()
         self._wake()
 
     def interrupt(self) -> None:
-        """Wake the reader with ``EofStream``: the session has ended."""
+        """Wake the reader with ``EofStream``: the session has ended.
+
+        What still comes is skipped, so the socket is read again where messages had stopped that:
+        else nobody would see the client's close frame.
+        """
         self._guard.is_over = True
         self._queue.set_exception(EofStream())
+        self._protocol.resume_reading()
         self._wake()
 
     async def gone(self) -> None:
@@ -85,7 +107,7 @@ class Inbox:
 
     @property
     def _is_gone(self) -> bool:
-        return self._is_lost or self._guard.has_closed
+        return self.is_lost or self._guard.has_closed
 
     def _wake(self) -> None:
         if self._waiter is not None and self._is_gone and not self._waiter.done():

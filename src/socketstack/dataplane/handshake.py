@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from socketstack.core import addressing
+from socketstack.core.context import Facts
 from socketstack.core.model import Connection, DeployedStage, Upgrade
 from socketstack.core.routing import CONNECT
 from socketstack.trace import Step, Trace, redact
@@ -33,11 +34,15 @@ class Refused:
     status: int
     reason: str
     request_id: str = ""
+    message: str = ""
+    """What the client reads; empty for what is usual with this status."""
+    response_type: str = ""
+    """``$context.error.responseType`` in logs; empty for what is usual with this status."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handshake:
-    """What the steps of one handshake share; nothing in it changes."""
+    """What the steps of one handshake share; nothing in it changes but ``facts``."""
 
     upgrade: Upgrade
     stage: DeployedStage
@@ -45,6 +50,10 @@ class Handshake:
     request_id: str
     time_ms: int
     trace_id: str
+    is_custom_domain: bool = False
+    """Whether it came to a custom domain name and not to the API's own endpoint (2.19)."""
+    facts: Facts | None = None
+    """What logs will tell, filled in by the steps; None when the stage logs nothing."""
 
     @property
     def source_arn(self) -> str:

@@ -10,9 +10,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from socketstack.core.addressing import function_of
+from socketstack.core.addressing import function_of, substituted
 from socketstack.core.model import Integration, IntegrationType, InvokeResult
+from socketstack.core.policy import INVOKE_FUNCTION, PolicyDecision
 from socketstack.dataplane.permits import Permits
+from socketstack.dataplane.roles import NoRoles, Roles
 from socketstack.errors import RunnerError
 from socketstack.runner.base import Runner
 
@@ -37,9 +39,10 @@ Outcome = InvokeResult | Unreachable | TimedOut
 class Integrations:
     """Calls backends."""
 
-    def __init__(self, runner: Runner, permits: Permits) -> None:
+    def __init__(self, runner: Runner, permits: Permits, roles: Roles | None = None) -> None:
         self._runner = runner
         self._permits = permits
+        self._roles = roles or NoRoles()
         self._by_type: Mapping[IntegrationType, _Call] = {
             IntegrationType.AWS_PROXY: self._aws_proxy
         }
@@ -78,7 +81,8 @@ class Integrations:
         return await self.invoke(
             integration.integration_uri or "",
             payload,
-            source_arn=None if integration.credentials_arn else source_arn,
+            source_arn=source_arn,
+            role_arn=integration.credentials_arn,
             variables=variables,
             timeout_ms=integration.timeout_ms,
         )
@@ -88,33 +92,49 @@ class Integrations:
         uri: str,
         payload: bytes,
         *,
-        source_arn: str | None,
+        source_arn: str,
+        role_arn: str | None,
         variables: Mapping[str, str],
         timeout_ms: int,
     ) -> Outcome:
         """Call the function that a URI names.
 
-        ``source_arn`` is None when a role is assumed for the call: then not the function's
-        resource policy decides but the role (3.26), which cannot be verified yet: refused.
+        With ``role_arn`` that role is assumed for the call, and not the function's resource
+        policy decides but the role (3.26); it may name stage variables (5.64).
         """
-        function = function_of(uri, variables)
-        if function is None:
-            return Unreachable(f"The integration URI {uri!r} names no function.")
-        if source_arn is None:
-            return Unreachable(
-                f"{function} is to be called by a role, and the local engine cannot verify yet "
-                "what a role may do. Leave the credentials out and permit API Gateway in the "
-                "function's resource policy. [3.26]"
-            )
-        permission = self._permits.allows(function, source_arn)
-        if not permission.is_allowed:
-            return Unreachable(f"API Gateway may not call {function}: {permission.reason}")
+        function = self.function(uri, source_arn=source_arn, role_arn=role_arn, variables=variables)
+        if isinstance(function, Unreachable):
+            return function
         try:
             return await self._runner.invoke(function, payload, deadline_ms=timeout_ms)
         except TimeoutError:
             return TimedOut(timeout_ms)
         except RunnerError as error:
             return Unreachable(str(error))
+
+    def function(
+        self, uri: str, *, source_arn: str, role_arn: str | None, variables: Mapping[str, str]
+    ) -> str | Unreachable:
+        """The ARN of the function that a URI names, when API Gateway may call it."""
+        function = function_of(uri, variables)
+        if function is None:
+            return Unreachable(f"The integration URI {uri!r} names no function.")
+        if role_arn:
+            permission = self._role_may(role_arn, function, variables)
+        else:
+            permission = self._permits.allows(function, source_arn)
+        if not permission.is_allowed:
+            return Unreachable(f"API Gateway may not call {function}: {permission.reason}")
+        return function
+
+    def _role_may(
+        self, role_arn: str, function: str, variables: Mapping[str, str]
+    ) -> PolicyDecision:
+        role = substituted(role_arn, variables)
+        if role is None:
+            reason = f"the role {role_arn} names a stage variable that is not set"
+            return PolicyDecision(is_allowed=False, reason=reason)
+        return self._roles.may(role, INVOKE_FUNCTION, function)
 
 
 _Call = Callable[[Integration, bytes, str, Mapping[str, str]], Awaitable[Outcome]]

@@ -1,7 +1,7 @@
 """The management API: post to, look at and delete a connection.
 
-Signatures are not verified yet; the address is: a connection is reached only through the API
-and stage it was opened on, or by its id alone, which names its API.
+Who may call is decided before (``access``); here the address is: a connection is reached only
+through the API and stage it was opened on, or by its id alone, which names its API.
 
 Rules: area 7.
 """
@@ -12,8 +12,9 @@ from typing import Final
 
 from socketstack.core.addressing import ManagementTarget
 from socketstack.core.limits import POSTED_MAX_BYTES
-from socketstack.core.model import Json
-from socketstack.errors import BadRequest, Forbidden, Gone, PayloadTooLarge
+from socketstack.core.model import DeployedStage, Json
+from socketstack.dataplane.throttling import Throttling
+from socketstack.errors import BadRequest, Forbidden, Gone, LimitExceeded, PayloadTooLarge
 from socketstack.store import OpenConnection, Store
 from socketstack.trace import Step, Trace
 
@@ -23,9 +24,10 @@ _CONNECTION_ID: Final = re.compile(r"[A-Za-z0-9_-]{15}=")
 class Management:
     """Reaches open connections from outside."""
 
-    def __init__(self, *, store: Store, trace: Trace) -> None:
+    def __init__(self, *, store: Store, trace: Trace, throttling: Throttling) -> None:
         self._store = store
         self._trace = trace
+        self._throttling = throttling
 
     async def post(self, target: ManagementTarget, data: bytes) -> None:
         """Send a message to a client. Rules 7.10, 7.16, 7.17.
@@ -73,6 +75,10 @@ class Management:
         if entry is None:
             raise Gone  # 7.12 to 7.14
         connection = entry.connection
+        if target.api_id is None:
+            stage = self._store.deployed_stage(connection.api_id, connection.stage_name)
+            self._check_endpoint(stage, target)
+            self._count(connection.account_id, connection.region)
         if target.api_id is not None and (connection.api_id, connection.stage_name) != (
             target.api_id,
             target.stage,
@@ -85,8 +91,33 @@ class Management:
     def _check_address(self, target: ManagementTarget) -> None:
         if target.api_id is None:
             return
-        if target.stage is None or self._store.deployed_stage(target.api_id, target.stage) is None:
+        stage = self._store.deployed_stage(target.api_id, target.stage or "")
+        if stage is None:
             raise Forbidden("Forbidden")  # 7.11
+        self._check_endpoint(stage, target)
+        self._count(stage.snapshot.account_id, stage.snapshot.region)
+
+    def _check_endpoint(self, stage: DeployedStage | None, target: ManagementTarget) -> None:
+        """Refuse calls through a default endpoint that is disabled. Rule 2.19."""
+        if stage is None or target.is_custom_domain:
+            return
+        if stage.snapshot.is_execute_api_endpoint_disabled:
+            self._trace.emit(
+                Step.REFUSED,
+                "403: the API's default endpoint is disabled. Post to its custom domain name, "
+                "https://{domain}/{mappingKey}. [2.19]",
+                api_id=stage.snapshot.api_id,
+                stage_name=stage.settings.stage_name,
+                status=403,
+            )
+            raise Forbidden("Forbidden")
+
+    def _count(self, account_id: str, region: str) -> None:
+        """Count a call against the account's limit, which all APIs share. Rules 6.16, 7.17."""
+        throttled = self._throttling.call(account_id, region)
+        if throttled is not None:
+            self._trace.emit(Step.REFUSED, f"429: {throttled}", status=429)
+            raise LimitExceeded("Too Many Requests")
 
     def _tell(self, entry: OpenConnection, summary: str, step: Step = Step.PUSH) -> None:
         connection = entry.connection

@@ -34,11 +34,12 @@ class Reception:
                 reason=f"The URL has {characters} characters; "
                 f"{URL_MAX_CHARACTERS} is the limit. Use a shorter token. [2.04]",
             )
-        location = addressing.locate_upgrade(upgrade.host, upgrade.path)
+        domain = self._store.domain(addressing.host_name(upgrade.host))
+        location = addressing.locate_upgrade(upgrade.host, upgrade.path, domain)
         if location is None:
             return Refused(
                 status=_FORBIDDEN,
-                reason=addressing.explain_upgrade(upgrade.host, shown_path(upgrade.path))
+                reason=addressing.explain_upgrade(upgrade.host, shown_path(upgrade.path), domain)
                 + " [2.18]",
             )
         stage = self._store.deployed_stage(location.api_id, location.stage)
@@ -65,6 +66,7 @@ class Reception:
             connection=connection,
             request_id=request_id,
             time_ms=now_ms,
+            is_custom_domain=location.is_custom_domain,
             trace_id=f"Root=1-{now_ms // 1000:08x}-{digits[:24]}",
         )
 

@@ -73,6 +73,7 @@ class Session:
         self._ending = DISCONNECTS[Event.LOST]
         self._is_over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._answering: set[asyncio.Task[None]] = set()
+        inbox.on_lost = self._leave_store
 
     # Peer
 
@@ -93,6 +94,8 @@ class Session:
 
     async def run(self) -> None:
         """Read until the connection ends, then run ``$disconnect``; raises nothing of its own."""
+        if self._inbox.is_lost:
+            self._leave_store()
         try:
             await self._read()
             if self._state is State.CLOSING:
@@ -168,11 +171,15 @@ class Session:
         self._state = after
         if is_first:
             self._ending = ending or DISCONNECTS[cause]
-            self._store.remove_connection(self.connection.connection_id)
+            self._leave_store()
             self._is_over.set_result(None)
             code = self._ending.status_code
             self._tell(Step.CLOSED, f"{code} {self._ending.reason}".rstrip() + f" ({cause})")
         return is_first
+
+    def _leave_store(self) -> None:
+        """Be gone for everybody, also while messages that came before the end are answered."""
+        self._store.remove_connection(self.connection.connection_id)
 
     def _tell(self, step: Step, summary: str) -> None:
         self._trace.emit(

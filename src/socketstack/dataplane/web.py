@@ -10,15 +10,19 @@ import logging
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import web
 
 from socketstack.clock import Clock
 from socketstack.core import addressing
+from socketstack.core.canonical import SignedRequest
 from socketstack.core.lifecycle import Event
 from socketstack.core.limits import POSTED_MAX_BYTES
 from socketstack.core.model import Connection, Upgrade
+from socketstack.dataplane.access import ManagementAccess
+from socketstack.dataplane.callers import Callers, NoCallers
 from socketstack.dataplane.connect import Connect
 from socketstack.dataplane.deadlines import Deadlines
 from socketstack.dataplane.dispatch import Dispatch
@@ -26,14 +30,19 @@ from socketstack.dataplane.handshake import Admitted, Refused, shown_path
 from socketstack.dataplane.integrations import Integrations
 from socketstack.dataplane.management import Management
 from socketstack.dataplane.permits import Permits
+from socketstack.dataplane.pipeline import Pipeline
+from socketstack.dataplane.roles import Roles
 from socketstack.dataplane.session import Session
-from socketstack.errors import Gone, ServiceError
+from socketstack.dataplane.stage_logs import NO_STAGE_LOGS, StageLogs, StageLogSink
+from socketstack.dataplane.throttling import AWS_ACCOUNT, AccountThrottles, Throttling
+from socketstack.errors import Gone, NotFound, ServiceError
 from socketstack.ids import Ids
 from socketstack.runner.base import Runner
 from socketstack.store import Store
 from socketstack.trace import Step, Trace
 
 if TYPE_CHECKING:
+    from socketstack.dataplane.backends.base import AwsServices
     from socketstack.dataplane.frames import GuardedHandler
 
 _STOP_SECONDS: Final = 1.0
@@ -64,18 +73,53 @@ class DataPlane:
         clock: Clock,
         ids: Ids,
         trace: Trace,
+        logs: StageLogSink = NO_STAGE_LOGS,
+        logs_clock: Clock | None = None,
+        callers: Callers | None = None,
+        roles: Roles | None = None,
+        is_iam_enforced: bool = False,
+        account: AccountThrottles = AWS_ACCOUNT,
+        services: "AwsServices | None" = None,
+        ca_bundle: Path | None = None,
+        own_port: int | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._trace = trace
-        integrations = Integrations(runner, permits)
+        callers = callers or NoCallers()
+        integrations = Integrations(runner, permits, roles)
+        self._pipeline = Pipeline(
+            integrations=integrations,
+            services=services,
+            ca_bundle=ca_bundle,
+            own_port=own_port,
+        )
+        stage_logs = StageLogs(sink=logs, clock=logs_clock or clock, trace=trace)
+        throttling = Throttling(clock=clock, account=account)
         self._connect = Connect(
-            store=store, integrations=integrations, clock=clock, ids=ids, trace=trace
+            store=store,
+            integrations=integrations,
+            pipeline=self._pipeline,
+            clock=clock,
+            ids=ids,
+            trace=trace,
+            logs=stage_logs,
+            callers=callers,
+            throttling=throttling,
         )
         self._dispatch = Dispatch(
-            store=store, integrations=integrations, clock=clock, ids=ids, trace=trace
+            store=store,
+            pipeline=self._pipeline,
+            clock=clock,
+            ids=ids,
+            trace=trace,
+            logs=stage_logs,
+            throttling=throttling,
         )
-        self._management = Management(store=store, trace=trace)
+        self._management = Management(store=store, trace=trace, throttling=throttling)
+        self._access = ManagementAccess(
+            store=store, callers=callers, trace=trace, is_enforced=is_iam_enforced
+        )
         self._deadlines = Deadlines(store=store, clock=clock, end=self._end)
         self._sessions: dict[str, Session] = {}
         self._running: set[asyncio.Task[None]] = set()
@@ -104,7 +148,7 @@ class DataPlane:
             _logger.exception("A handshake with %s failed", shown_path(upgrade.path))
             return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR)
         if isinstance(outcome, Refused):
-            return _refusal(outcome.status, outcome.request_id)
+            return _refusal(outcome.status, outcome.request_id, outcome.message)
         return await self._open(request, socket, outcome)
 
     async def _open(
@@ -178,7 +222,8 @@ class DataPlane:
 
     def _refuse_plain(self, upgrade: Upgrade) -> web.Response:
         """A request without upgrade headers runs no function: 426 at a stage, else 403 (2.21)."""
-        location = addressing.locate_upgrade(upgrade.host, upgrade.path)
+        domain = self._store.domain(addressing.host_name(upgrade.host))
+        location = addressing.locate_upgrade(upgrade.host, upgrade.path, domain)
         is_stage = location is not None and (
             self._store.deployed_stage(location.api_id, location.stage) is not None
         )
@@ -218,6 +263,7 @@ class DataPlane:
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+        await self._pipeline.stop()
 
     async def _wait_for_sessions(self, seconds: float) -> None:
         if self._running:
@@ -228,9 +274,10 @@ class DataPlane:
     async def connections(self, request: web.BaseRequest) -> web.Response:
         """Answer a POST, GET or DELETE on a connection."""
         host = request.headers.get("Host", "")
-        target = addressing.locate_connection(host, request.raw_path.partition("?")[0])
+        domain = self._store.domain(addressing.host_name(host))
+        target = addressing.locate_connection(host, request.raw_path.partition("?")[0], domain)
         if target is None:
-            return _refusal(HTTPStatus.FORBIDDEN)
+            return _refusal(HTTPStatus.FORBIDDEN) if domain is None else self._unmapped(request)
         try:
             return await self._manage(request, target)
         except ServiceError as error:
@@ -241,12 +288,29 @@ class DataPlane:
             _logger.exception("A management call failed")
             return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR)
 
+    def _unmapped(self, request: web.BaseRequest) -> web.Response:
+        """A call on a custom domain name that does not map its path, in AWS's words (7.03)."""
+        path = request.raw_path.partition("?")[0]
+        self._trace.emit(
+            Step.REFUSED,
+            f"404: {request.headers.get('Host', '')} maps nothing to {shown_path(path)}. Put the "
+            "mapping key in the stage's place: https://{domain}/{mappingKey}. [7.02, 7.03]",
+            status=int(HTTPStatus.NOT_FOUND),
+        )
+        said = f"No method found matching route {path[1:]} for http method {request.method}."
+        return _service_error(NotFound(said))
+
     async def _manage(
         self, request: web.BaseRequest, target: addressing.ManagementTarget
     ) -> web.Response:
+        body = await _posted(request)
+        denial = self._access.denial(_signed_request(request, body), target, request.remote or "")
+        if denial is not None:
+            headers = {"x-amzn-ErrorType": denial.code}
+            return web.json_response({denial.member: denial.message}, status=403, headers=headers)
         match request.method:
             case "POST":
-                await self._management.post(target, await _posted(request))
+                await self._management.post(target, body)
                 return web.Response()
             case "GET":
                 return web.json_response(self._management.get(target))
@@ -265,6 +329,18 @@ async def _posted(request: web.BaseRequest) -> bytes:
         if len(body) > POSTED_MAX_BYTES:
             break
     return bytes(body)
+
+
+def _signed_request(request: web.BaseRequest, body: bytes) -> SignedRequest:
+    path, _, query = request.raw_path.partition("?")
+    return SignedRequest(
+        method=request.method,
+        host=request.headers.get("Host", ""),
+        path=path,
+        query=query,
+        headers=tuple(_as_sent(request)),
+        body=body,
+    )
 
 
 def _upgrade(request: web.BaseRequest) -> Upgrade:
@@ -291,10 +367,10 @@ def _as_sent(request: web.BaseRequest) -> Iterator[tuple[str, str]]:
         yield name.decode("latin-1"), value.decode("utf-8", "replace")
 
 
-def _refusal(status: int, request_id: str = "") -> web.Response:
+def _refusal(status: int, request_id: str = "", said: str = "") -> web.Response:
     """A refused request: the status, and a body that tells no more than AWS's does."""
     known = HTTPStatus(status) if status in HTTPStatus._value2member_map_ else None
-    message = _MESSAGES.get(known) if known else None
+    message = said or (_MESSAGES.get(known) if known else None)
     response = web.json_response(
         {"message": message or (known.phrase if known else "")}, status=status
     )

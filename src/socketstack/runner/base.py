@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from socketstack.core.model import InvokeResult
 
@@ -66,6 +66,31 @@ class LiveFolder:
 
     source: Path
     prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What AWS's SDKs sign with: the keys of a session."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    session_token: str = field(repr=False)
+
+
+UNKNOWN_CREDENTIALS: Final = Credentials(
+    access_key_id="ASIALOCALSOCKETSTACK",
+    secret_access_key="local-secret-access-key",  # noqa: S106 - nobody knows it: it opens nothing
+    session_token="local-session-token",  # noqa: S106
+)
+"""For processes of functions whose roles nobody keeps: whatever checks signatures refuses them."""
+
+
+class RoleCredentials(Protocol):
+    """Where the credentials of execution roles come from."""
+
+    def for_function(self, function: Function) -> Credentials:
+        """The session of a function's execution role, as one process of it shall have."""
+        ...
 
 
 class FunctionCatalog(Protocol):

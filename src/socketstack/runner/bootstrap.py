@@ -29,6 +29,8 @@ RECEIVED_AT_ONCE_BYTES = 256 * 1024
 RESULT_MAX_BYTES = 6_291_556
 DEBUGGER_ATTEMPTS = 50
 DEBUGGER_PAUSE_SECONDS = 0.1
+# Custom domain names of API Gateway, as they are when a call begins.
+ENGINE_NAMES: set[str] = set()
 MANAGED_HOST = re.compile(r"[^.]+\.execute-api\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
 
 
@@ -117,6 +119,8 @@ class Invocation:
         self.invoke_id: str = head["id"]
         self.invoked_function_arn: str = head["arn"]
         self.deadline_time_in_ms: int = head["deadline"]
+        ENGINE_NAMES.clear()
+        ENGINE_NAMES.update(head.get("names", ()))
         self.event_body = body[payload:]
 
 
@@ -203,14 +207,18 @@ def set_paths(task: str, layers: str, runtime: str) -> None:
 
 
 def lead_names(engine_host: str, engine_port: int) -> None:
-    """Let execute-api hosts of AWS lead to the engine, and ``*.localhost`` to this machine."""
+    """Let execute-api hosts of AWS and custom domain names lead to the engine.
+
+    ``*.localhost`` leads to this machine.
+    """
     ask = socket.getaddrinfo
 
     def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
         name = host.decode("ascii", "replace") if isinstance(host, (bytes, bytearray)) else host
         if isinstance(name, str):
             name = name.lower().rstrip(".")
-            if MANAGED_HOST.fullmatch(name):
+            is_custom = name in ENGINE_NAMES or f"*.{name.partition('.')[2]}" in ENGINE_NAMES
+            if is_custom or MANAGED_HOST.fullmatch(name):
                 return ask(engine_host, engine_port, *args, **kwargs)
             if name.endswith(".localhost"):
                 return ask("127.0.0.1", port, *args, **kwargs)

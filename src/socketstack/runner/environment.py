@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from socketstack.runner.base import Function
+from socketstack.runner.base import Credentials, Function
 
 TASK_ROOT: Final = "LAMBDA_TASK_ROOT"
 RESERVED: Final = frozenset(
@@ -78,6 +78,7 @@ def process_environment(
     endpoint: str,
     ca_bundle: Path | None,
     region: str,
+    credentials: Credentials,
 ) -> dict[str, str]:
     """All variables of one process of ``function``.
 
@@ -88,6 +89,7 @@ def process_environment(
         endpoint: Where AWS calls go, as URL.
         ca_bundle: Certificate authorities to trust, None for those of the machine.
         region: The region when the function names none.
+        credentials: The session of its execution role.
     """
     own = {name: value for name, value in function.environment.items() if name not in RESERVED}
     if "PYTHONPATH" in own:
@@ -96,6 +98,9 @@ def process_environment(
         **_defaults(function, places, endpoint, ca_bundle),
         **own,
         **_reserved(function, places, stream, function.region or region),
+        "AWS_ACCESS_KEY_ID": credentials.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
+        "AWS_SESSION_TOKEN": credentials.session_token,
     }
 
 
@@ -123,10 +128,6 @@ def _defaults(
 def _reserved(function: Function, places: Places, stream: str, region: str) -> dict[str, str]:
     return {
         "_HANDLER": function.handler,
-        # Placeholders: whatever checks signatures here knows no real keys.
-        "AWS_ACCESS_KEY_ID": "ASIALOCALSOCKETSTACK",
-        "AWS_SECRET_ACCESS_KEY": "local-secret-access-key",
-        "AWS_SESSION_TOKEN": "local-session-token",
         "AWS_DEFAULT_REGION": region,
         "AWS_REGION": region,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",

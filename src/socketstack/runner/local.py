@@ -10,7 +10,7 @@ import re
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,15 @@ from socketstack.core.model import InvokeResult, Json
 from socketstack.errors import FunctionThrottled, FunctionUnavailable, RunnerError
 from socketstack.ids import Ids
 from socketstack.runner import reports
-from socketstack.runner.base import Function, FunctionCatalog, LiveFolder, LogSink
+from socketstack.runner.base import (
+    UNKNOWN_CREDENTIALS,
+    Credentials,
+    Function,
+    FunctionCatalog,
+    LiveFolder,
+    LogSink,
+    RoleCredentials,
+)
 from socketstack.runner.environment import Places, log_stream, process_environment
 from socketstack.runner.live import LiveCode, Roots, Signature
 from socketstack.runner.logs import ProcessLog
@@ -75,6 +83,8 @@ class LocalRunner:
         region: str,
         ca_bundle: Path | None,
         debug_port: int | None,
+        credentials: RoleCredentials | None = None,
+        engine_names: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         """Take what the runner needs; nothing is started yet.
 
@@ -91,7 +101,13 @@ class LocalRunner:
             ca_bundle: Certificate authorities that functions trust; None for the machine's.
             debug_port: First port for debuggers; None when not debugging. With it there is one
                 process per function, and no limit of time or memory.
+            credentials: Where the sessions of execution roles come from; without it processes
+                have keys that nobody knows.
+            engine_names: Custom domain names, which lead functions to the engine; asked at every
+                call.
         """
+        self._engine_names = engine_names
+        self._credentials = credentials
         self._catalog = catalog
         self._logs = logs
         self._trace = trace
@@ -340,9 +356,15 @@ class LocalRunner:
             log=log,
             clock=self._clock,
             trace=self._trace,
+            engine_names=self._engine_names,
             on_free=on_free,
             on_ended=on_ended,
         )
+
+    def _credentials_of(self, function: Function) -> Credentials:
+        if self._credentials is None:
+            return UNKNOWN_CREDENTIALS
+        return self._credentials.for_function(function)
 
     def _launch(self, edition: Edition, stream: str) -> Launch:
         places = Places(
@@ -386,6 +408,7 @@ class LocalRunner:
                 endpoint=self._endpoint,
                 ca_bundle=self._ca_bundle,
                 region=self._region,
+                credentials=self._credentials_of(edition.function),
             ),
             folder=places.task,
             settings=settings,

@@ -104,6 +104,7 @@ class FunctionProcess:
         log: ProcessLog,
         clock: Clock,
         trace: Trace,
+        engine_names: Callable[[], Sequence[str]],
         on_free: Callable[["FunctionProcess"], None],
         on_ended: Callable[["FunctionProcess"], None],
     ) -> None:
@@ -116,6 +117,7 @@ class FunctionProcess:
         self._log = log
         self._clock = clock
         self._trace = trace
+        self._engine_names = engine_names
         self._on_free = on_free
         self._on_ended = on_ended
         self._loop = asyncio.get_running_loop()
@@ -158,6 +160,7 @@ class FunctionProcess:
                 "id": call.request_id,
                 "arn": function.invoked_arn,
                 "deadline": now_ms + allowed_ms,
+                "names": list(self._engine_names()),
             }
         ).encode()
         length = len(head).to_bytes(_HEAD_LENGTH_BYTES, "big")
@@ -212,6 +215,7 @@ class FunctionProcess:
             payload=payload,
             failure=failure,
             log_tail=self._log.end([*lines, *ends]),
+            request_id=call.request_id,
             executed_version=call.function.version,
             is_cold=self._is_cold,
             duration_ms=duration_ms,

@@ -189,11 +189,16 @@ def _payload(request: AwsRequest, limit_bytes: int) -> bytes:
     if not request.body:
         return b"{}"
     try:
-        json.loads(request.body)
-    except ValueError as problem:
+        json.loads(request.body, parse_constant=_no_json)
+    except (ValueError, RecursionError) as problem:
         raise _Refused(
             400,
             "InvalidRequestContentException",
             f"Could not parse request body into json: {problem}",
         ) from None
     return request.body
+
+
+def _no_json(constant: str) -> None:
+    # Python reads NaN and Infinity; Lambda does not.
+    raise ValueError(f"Unrecognized token '{constant}'")

@@ -5,7 +5,8 @@ Nothing of moto is imported before a call needs it, and then only the service it
 runs in one thread (``worker``), so callers need no locks. moto's state belongs to the process: one
 ``MotoApp`` at a time, and ``stop`` clears it.
 
-No signature is checked and no permission of the caller: every caller is the account's owner.
+No signature is checked here and no permission of the caller: ``guard`` does, in front of it, where
+it is asked to.
 """
 
 import asyncio
@@ -44,12 +45,14 @@ class MotoApp:
 
     ``generation`` grows with every call that may change functions: each call of lambda or
     cloudformation that is not a read. Whoever changes functions otherwise calls ``changed``.
+    ``identity_generation`` grows likewise with calls that may change who may do what.
     """
 
     def __init__(self, *, account_id: str, region: str, ids: Ids | None = None) -> None:
         self.account_id = account_id
         self.region = region
         self.generation = 0
+        self.identity_generation = 0
         self._generations = itertools.count(1)
         self._ids = ids or RandomIds()
         self._worker = Worker()
@@ -67,6 +70,10 @@ class MotoApp:
         """
         if replacement := self._replacements.get(targets.service_name(request)):
             return await replacement(request)
+        return await self.answer(request)
+
+    async def answer(self, request: AwsRequest) -> AwsResponse:
+        """Answer by moto itself, past what ``replace_service`` put in its place."""
         try:
             future = self._worker.submit(lambda: self._answer(request))
         except RuntimeError as stopped:
@@ -185,6 +192,8 @@ class MotoApp:
         finally:
             if _changes_functions(target.service, request):
                 self.changed()
+            if _changes_identities(target.service, request):
+                self.identity_generation = next(self._generations)
 
     def _call(self, request: AwsRequest, target: Target, handler: _MotoHandler) -> AwsResponse:
         from werkzeug.exceptions import HTTPException  # noqa: PLC0415 - loaded with moto
@@ -292,3 +301,9 @@ def _changes_functions(service: str, request: AwsRequest) -> bool:
     if service == "cloudformation":
         return not _READS.match(targets.query_fields(request).get("Action", ""))
     return False
+
+
+def _changes_identities(service: str, request: AwsRequest) -> bool:
+    if service == "iam":
+        return not _READS.match(targets.query_fields(request).get("Action", ""))
+    return service == "sts"  # most of its calls make keys, also those that are named Get

@@ -1,5 +1,7 @@
 """What is refused, and that a refused call leaves nothing behind."""
 
+import json
+
 import pytest
 from controlplane_bench import FUNCTION_URI, Bench
 
@@ -173,6 +175,63 @@ def test_request_parameters_are_accepted(bench: Bench, api: str, key: str) -> No
     kept = bench.call("GetRoute", ApiId=api, RouteId=route_id)
 
     assert kept["RequestParameters"] == {key: {"Required": True}}
+
+
+@pytest.mark.parametrize("key", ["send", "$default", "$disconnect"])
+def test_request_parameters_belong_to_connect(bench: Bench, api: str, key: str) -> None:
+    """Only $connect has request parameters; another route with some is not made. 1.42."""
+    needed = {"route.request.header.x": {"Required": True}}
+
+    with pytest.raises(BadRequest, match=r"only supported for the \$connect route"):
+        bench.route(api, key, RequestParameters=needed)
+
+    assert bench.items("GetRoutes", ApiId=api) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        pytest.param("method.response.header.X", "'text'", id="text"),
+        pytest.param("route.response.header.X", "integration.response.header.Y", id="header"),
+        pytest.param("method.response.header.X", "integration.response.body.a.b", id="body"),
+    ],
+)
+def test_response_parameters_are_accepted(bench: Bench, api: str, key: str, value: str) -> None:
+    """Headers of the response come from a text, a header or the body. 2.26."""
+    made = bench.call(
+        "CreateIntegrationResponse",
+        ApiId=api,
+        IntegrationId=bench.integration(api),
+        IntegrationResponseKey="$default",
+        ResponseParameters={key: value},
+    )
+
+    assert made["ResponseParameters"] == {key: value}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        pytest.param("header.X", "'text'", id="key"),
+        pytest.param("method.response.header.X", "text", id="no-quotes"),
+        pytest.param("method.response.header.X", "context.requestId", id="other-source"),
+    ],
+)
+def test_bad_response_parameters_are_refused(bench: Bench, api: str, key: str, value: str) -> None:
+    """A mapping that nothing could follow is refused, and no response is made. 2.26."""
+    integration_id = bench.integration(api)
+
+    with pytest.raises(BadRequest, match="Invalid mapping expression"):
+        bench.call(
+            "CreateIntegrationResponse",
+            ApiId=api,
+            IntegrationId=integration_id,
+            IntegrationResponseKey="$default",
+            ResponseParameters={key: value},
+        )
+
+    place = {"ApiId": api, "IntegrationId": integration_id}
+    assert bench.items("GetIntegrationResponses", **place) == []
 
 
 def test_route_may_name_models_of_its_api(bench: Bench, api: str) -> None:
@@ -437,6 +496,13 @@ def test_authorizer_names_are_unique(bench: Bench, api: str) -> None:
         pytest.param({"Name": "n" * 129}, "129 characters", id="1.74-long"),
         pytest.param({"Schema": "{"}, "not JSON", id="1.75-schema"),
         pytest.param({"Schema": "[]"}, "JSON object", id="1.74-list"),
+        pytest.param({"Schema": '{"type": "strin"}'}, "at #/type", id="1.74-type"),
+        pytest.param({"Schema": '{"required": true}'}, "at #/required", id="1.74-draft-3"),
+        pytest.param(
+            {"Schema": '{"$schema": "http://json-schema.org/draft-07/schema#"}'},
+            "draft 4",
+            id="1.74-draft-7",
+        ),
         pytest.param({"Schema": " " * 32_769}, "32768", id="1.74-size"),
         pytest.param({"Schema": None}, "missing schema", id="missing"),
     ],
@@ -447,6 +513,19 @@ def test_bad_model_is_refused(bench: Bench, api: str, members: Record, hint: str
         bench.call("CreateModel", ApiId=api, **{"Name": "M", "Schema": "{}", **members})
 
     assert bench.items("GetModels", ApiId=api) == []
+
+
+def test_model_may_refer_to_models_of_its_api(bench: Bench, api: str) -> None:
+    """A schema refers to another model of its API by URL, and to nobody else's. 1.74."""
+    bench.model(api, "Text", '{"type": "string"}')
+    url = "https://apigateway.amazonaws.com/restapis/%s/models/%s"
+
+    bench.model(api, "Chat", json.dumps({"properties": {"t": {"$ref": url % (api, "Text")}}}))
+    for target in (url % (api, "Nobody"), url % ("zzzzzzzzzz", "Text"), "http://example.com/x"):
+        with pytest.raises(BadRequest, match=r"Invalid model schema specified: \$ref"):
+            bench.model(api, "Bad", json.dumps({"$ref": target}))
+
+    assert len(bench.items("GetModels", ApiId=api)) == 2
 
 
 def test_model_names_are_unique(bench: Bench, api: str) -> None:

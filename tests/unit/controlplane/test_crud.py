@@ -23,6 +23,7 @@ CREATE: dict[str, Record] = {
     "Deployment": {},
     "Stage": {"StageName": "dev"},
 }
+KINDS_OF_APIS = {name: KINDS[name] for name in CREATE}
 UPDATE: dict[str, Record] = {
     "Api": {"Description": "talk"},
     "Route": {"OperationName": "Send"},
@@ -49,7 +50,7 @@ def parents(bench: Bench, kind: Kind) -> Record:
     return place
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("kind", KINDS_OF_APIS.values(), ids=KINDS_OF_APIS)
 def test_kind_can_be_made_read_listed_changed_and_deleted(bench: Bench, kind: Kind) -> None:
     """Each of the nine kinds answers all five verbs, and is gone in the end."""
     place = parents(bench, kind)
@@ -71,7 +72,7 @@ def test_kind_can_be_made_read_listed_changed_and_deleted(bench: Bench, kind: Ki
 
 
 @pytest.mark.parametrize("verb", ["Get", "Update", "Delete"])
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("kind", KINDS_OF_APIS.values(), ids=KINDS_OF_APIS)
 def test_unknown_id_is_not_found(bench: Bench, kind: Kind, verb: str) -> None:
     """An id that does not exist, or has another shape, is not found and no bad request. 1.07."""
     place = parents(bench, kind)
@@ -82,7 +83,9 @@ def test_unknown_id_is_not_found(bench: Bench, kind: Kind, verb: str) -> None:
     assert caught.value.members == {"resourceType": kind.name}
 
 
-@pytest.mark.parametrize("kind", [k for k in KINDS.values() if k.parents], ids=lambda k: k.name)
+@pytest.mark.parametrize(
+    "kind", [k for k in KINDS_OF_APIS.values() if k.parents], ids=lambda k: k.name
+)
 def test_unknown_api_is_not_found_with_its_account(bench: Bench, kind: Kind) -> None:
     """Below an API that does not exist nothing is made or listed. Rule 1.08."""
     place: Record = {KINDS[name].id_member: "gone" for name in kind.parents}

@@ -4,8 +4,16 @@ import pytest
 from controlplane_bench import FUNCTION_URI, Bench
 
 from socketstack.controlplane.stages import partition_of
-from socketstack.core.model import DeployedStage, Record
-from socketstack.errors import BadRequest, Conflict, NotFound
+from socketstack.core.model import (
+    AccessLogging,
+    DeployedStage,
+    ExecutionLogging,
+    LoggingLevel,
+    Record,
+    StageLogging,
+    Throttle,
+)
+from socketstack.errors import BadRequest, Conflict, NotFound, NotImplementedYet
 from socketstack.trace import Step
 
 LOG_GROUP = "arn:aws:logs:us-east-1:000000000000:log-group:access"
@@ -219,6 +227,11 @@ def test_deployment_can_be_described_after_its_routes_are_gone(bench: Bench, api
             "^CloudWatch Logs role ARN must be set",
             id="1.96-trace",
         ),
+        pytest.param(
+            {"AccessLogSettings": {"DestinationArn": LOG_GROUP, "Format": "$context.requestId"}},
+            "^CloudWatch Logs role ARN must be set",
+            id="1.96-access",
+        ),
         pytest.param({"DefaultRouteSettings": {"LoggingLevel": "ALL"}}, "ERROR, INFO", id="level"),
         pytest.param({"DefaultRouteSettings": {"ThrottlingBurstLimit": -1}}, "negative", id="low"),
         pytest.param(
@@ -262,11 +275,66 @@ def test_bad_stage_is_refused(bench: Bench, api: str, members: Record, hint: str
 
 def test_access_log_format_may_be_longer_than_the_model_says(bench: Bench, api: str) -> None:
     """Up to 3 KB are accepted. Rule 1.102."""
+    bench.can_log = True
     layout = "$context.extendedRequestId " + "x" * 2000
 
     made = bench.stage(api, AccessLogSettings={"DestinationArn": LOG_GROUP, "Format": layout})
 
     assert made["AccessLogSettings"] == {"DestinationArn": LOG_GROUP, "Format": layout}
+
+
+def test_access_log_to_firehose_is_not_served(bench: Bench, api: str) -> None:
+    """A destination that nobody would write to is refused by name, and no stage is made."""
+    bench.can_log = True
+    stream = "arn:aws:firehose:us-east-1:000000000000:deliverystream/amazon-apigateway-a"
+    settings = {"DestinationArn": stream, "Format": "$context.requestId"}
+
+    with pytest.raises(NotImplementedYet, match="Firehose"):
+        bench.call("CreateStage", ApiId=api, StageName="dev", AccessLogSettings=settings)
+
+    assert not bench.store.has_stage(api, "dev")
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        pytest.param({}, None, id="nothing"),
+        pytest.param({"DefaultRouteSettings": {"LoggingLevel": "OFF"}}, None, id="off"),
+        pytest.param({"RouteSettings": {"$connect": {"DataTraceEnabled": True}}}, None, id="trace"),
+        pytest.param(
+            {"AccessLogSettings": {"DestinationArn": LOG_GROUP, "Format": "$context.requestId"}},
+            StageLogging(
+                access=AccessLogging(LOG_GROUP, "$context.requestId"),
+                execution={"": ExecutionLogging()},
+            ),
+            id="access",
+        ),
+        pytest.param(
+            {
+                "DefaultRouteSettings": {"LoggingLevel": "ERROR"},
+                "RouteSettings": {"$default": {"LoggingLevel": "INFO", "DataTraceEnabled": True}},
+            },
+            StageLogging(
+                execution={
+                    "": ExecutionLogging(level=LoggingLevel.ERROR),
+                    "$default": ExecutionLogging(level=LoggingLevel.INFO, data_trace=True),
+                }
+            ),
+            id="levels",
+        ),
+    ],
+)
+def test_logs_of_a_stage_act_at_once(
+    bench: Bench, api: str, members: Record, expected: StageLogging | None
+) -> None:
+    """What a stage logs is in force without a deployment; nothing to log is None. Rule 9.07."""
+    bench.can_log = True
+    bench.route(api, "$default")
+    bench.stage(api, DeploymentId=bench.deployment(api))
+
+    bench.call("UpdateStage", ApiId=api, StageName="dev", **members)
+
+    assert served(bench, api).settings.logging == expected
 
 
 def test_second_stage_with_a_name_conflicts(bench: Bench, api: str) -> None:
@@ -389,7 +457,7 @@ def test_each_change_makes_an_automatic_deployment(
     integration_id, authorizer_id = bench.integration(api), bench.authorizer(api)
     bench.route(api, "keep")
     route_id = bench.route(
-        api, "send", RequestParameters={"route.request.header.a": {"Required": True}}
+        api, "$connect", RequestParameters={"route.request.header.a": {"Required": True}}
     )
     before = auto_stage(bench, api)["DeploymentId"]
     bench.stage(api, "fixed", DeploymentId=before)
@@ -496,8 +564,11 @@ def test_throttling_of_zero_closes_the_stage_at_once(
         RouteSettings={"a": {"ThrottlingBurstLimit": 7}},
     )
 
-    assert served(bench, api).settings.is_closed("$connect") == is_closed
-    assert not served(bench, api).settings.is_closed("a")
+    throttle = served(bench, api).settings.throttle_of("$connect")
+    assert (throttle is not None and throttle.is_closed) == is_closed
+    assert served(bench, api).settings.throttle_of("a") == Throttle(
+        rate_per_second=10_000.0, burst=7
+    )
 
 
 @pytest.mark.parametrize(
@@ -507,3 +578,40 @@ def test_throttling_of_zero_closes_the_stage_at_once(
 def test_partition_follows_from_the_region(region: str, partition: str) -> None:
     """ARNs of Chinese and government regions have their own partition."""
     assert partition_of(region) == partition
+
+
+REFERRING = '{"$ref": "https://apigateway.amazonaws.com/restapis/%s/models/Text"}'
+
+
+@pytest.mark.parametrize("is_automatic", [False, True], ids=["by-hand", "automatic"])
+def test_model_that_leads_nowhere_is_not_deployed(
+    bench: Bench, api: str, *, is_automatic: bool
+) -> None:
+    """A deployment checks the models, and makes none when one cannot be applied. 1.22, 1.94."""
+    bench.route(api, "send")
+    text = bench.model(api, "Text", '{"type": "string"}')
+    bench.model(api, "Chat", REFERRING % api)
+    bench.call("DeleteModel", ApiId=api, ModelId=text)
+    before = len(bench.items("GetDeployments", ApiId=api))
+
+    if is_automatic:
+        bench.stage(api, "auto", AutoDeploy=True)
+        message = bench.call("GetStage", ApiId=api, StageName="auto")["LastDeploymentStatusMessage"]
+    else:
+        with pytest.raises(BadRequest) as refusal:
+            bench.deployment(api)
+        message = refusal.value.message
+
+    assert "Invalid model Chat" in str(message)
+    assert len(bench.items("GetDeployments", ApiId=api)) == before
+
+
+def test_models_are_not_checked_when_the_api_says_so(bench: Bench) -> None:
+    """With disableSchemaValidation a deployment looks at no model. 1.22."""
+    api = bench.api(DisableSchemaValidation=True)
+    bench.route(api, "send")
+    text = bench.model(api, "Text", '{"type": "string"}')
+    bench.model(api, "Chat", REFERRING % api)
+    bench.call("DeleteModel", ApiId=api, ModelId=text)
+
+    assert bench.deployment(api)

@@ -96,6 +96,7 @@ def test_request_templates_are_replaced(bench: Bench, api: str) -> None:
 
 def test_empty_access_log_settings_stop_the_log(bench: Bench, api: str) -> None:
     """Terraform removes the block by sending it empty; then it is absent."""
+    bench.can_log = True
     settings = {
         "DestinationArn": "arn:aws:logs:us-east-1:0:log-group:g",
         "Format": "$context.requestId",

@@ -6,11 +6,13 @@ from socketstack.core.addressing import (
     authorizer_arn,
     explain_upgrade,
     function_of,
+    host_name,
     is_management_path,
     locate_connection,
     locate_upgrade,
     route_arn,
 )
+from socketstack.core.model import CustomDomain
 
 _LOCAL = "localhost:4566"
 _AWS = "a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com"
@@ -247,3 +249,89 @@ def test_arns_of_routes_and_authorizers() -> None:
     assert authorizer == (
         "arn:aws-cn:execute-api:cn-north-1:123456789012:a1b2c3d4e5/authorizers/abc123"
     )
+
+
+_DOMAIN = CustomDomain(
+    name="api.example.com",
+    mappings={"chat": ("a1b2c3d4e5", "prod"), "": ("zzzzzzzzzz", "dev"), "a$b": ("b1", "dev")},
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "api_id", "stage", "rest"),
+    [
+        pytest.param("/chat", "a1b2c3d4e5", "prod", "", id="key"),
+        pytest.param("/chat/", "a1b2c3d4e5", "prod", "/", id="key-and-slash"),
+        pytest.param("/", "zzzzzzzzzz", "dev", "", id="root"),
+        pytest.param("", "zzzzzzzzzz", "dev", "", id="no-path"),
+        pytest.param("/a%24b", "b1", "dev", "", id="encoded-key"),
+    ],
+)
+def test_mapping_key_gives_api_and_stage(path: str, api_id: str, stage: str, rest: str) -> None:
+    """Under a custom domain name the mapping key alone says where a handshake goes. 10.12."""
+    host = "API.example.com:4566"
+
+    location = locate_upgrade(host, path, _DOMAIN)
+
+    assert location == Location(
+        api_id=api_id, stage=stage, rest=rest, domain_name=host, is_custom_domain=True
+    )
+    assert explain_upgrade(host, path, _DOMAIN) == ""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param("/prod", id="the-stage"),
+        pytest.param("/chat/prod", id="key-and-stage"),
+        pytest.param("/Chat", id="other-case"),
+        pytest.param("//", id="two-slashes"),
+        pytest.param("/_aws/execute-api/a1b2c3d4e5/prod", id="path-form"),
+    ],
+)
+def test_path_without_mapping_has_no_location(path: str) -> None:
+    """Nothing else leads anywhere, and the reason lists the keys. 7.03, 10.12."""
+    assert locate_upgrade("api.example.com", path, _DOMAIN) is None
+    reason = explain_upgrade("api.example.com", path, _DOMAIN)
+    assert "chat to a1b2c3d4e5/prod" in reason
+    assert "(empty) to zzzzzzzzzz/dev" in reason
+
+
+@pytest.mark.parametrize(
+    ("path", "api_id", "stage"),
+    [
+        pytest.param("/chat/@connections/abc%3D", "a1b2c3d4e5", "prod", id="key"),
+        pytest.param("/@connections/abc%3D", "zzzzzzzzzz", "dev", id="empty-key"),
+        pytest.param("/a%24b/%40connections/abc%3D", "b1", "dev", id="encoded"),
+    ],
+)
+def test_mapping_key_stands_in_the_stages_place(path: str, api_id: str, stage: str) -> None:
+    """A callback names the key and not the stage. 7.02."""
+    target = locate_connection("api.example.com", path, _DOMAIN)
+
+    assert target == ManagementTarget(
+        api_id=api_id, stage=stage, connection_id="abc=", is_custom_domain=True
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/prod/@connections/abc", "/_aws/execute-api/a1b2c3d4e5/prod/@connections/abc", "/chat/x"],
+)
+def test_callback_without_mapping_means_no_connection(path: str) -> None:
+    """The stage, or the path form, means nothing under a custom domain name. 7.03."""
+    assert locate_connection("api.example.com", path, _DOMAIN) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("API.Example.com:4566", "api.example.com"),
+        ("api.example.com.", "api.example.com"),
+        ("localhost", "localhost"),
+        ("", ""),
+    ],
+)
+def test_host_header_becomes_a_name(host: str, name: str) -> None:
+    """Port, case and a final dot make no other name."""
+    assert host_name(host) == name

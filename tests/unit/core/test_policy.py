@@ -204,11 +204,13 @@ def test_resource_of_512_characters_is_accepted() -> None:
         pytest.param(
             {"StringEquals": {"aws:who": "me"}, "ArnLike": {"aws:arn": "x"}}, False, id="all-count"
         ),
-        pytest.param({"Bool": {"aws:who": "me"}}, None, id="unknown-operator"),
+        pytest.param({"BinaryEquals": {"aws:who": "me"}}, None, id="unknown-operator"),
+        pytest.param({"Bool": {"aws:who": "true"}}, None, id="wrong-form"),
         pytest.param({"StringEquals": {"aws:other": "me"}}, None, id="unknown-key"),
-        pytest.param({"StringEquals": {"aws:who": "${aws:who}"}}, None, id="policy-variable"),
+        pytest.param({"StringEquals": {"aws:who": "${aws:who}"}}, True, id="policy-variable"),
+        pytest.param({"StringEquals": {"aws:who": "${aws:me}"}}, None, id="unknown-variable"),
         pytest.param(
-            {"Bool": {"aws:who": "me"}, "StringEquals": {"aws:who": "you"}}, False, id="both"
+            {"Bool": {"aws:who": "true"}, "StringEquals": {"aws:who": "you"}}, False, id="both"
         ),
     ],
 )

@@ -112,6 +112,7 @@ def test_full_route_carries_all_it_needs() -> None:
                 {
                     "IntegrationResponseKey": "/2\\d\\d/",
                     "ResponseTemplates": {"$default": "ok"},
+                    "ResponseParameters": {"method.response.header.a": "'b'"},
                     "TemplateSelectionExpression": "\\$default",
                     "ContentHandlingStrategy": "CONVERT_TO_BINARY",
                 }
@@ -158,6 +159,7 @@ def test_full_route_carries_all_it_needs() -> None:
                 IntegrationResponse(
                     integration_response_key="/2\\d\\d/",
                     response_templates={"$default": "ok"},
+                    response_parameters={"method.response.header.a": "'b'"},
                     template_selection_expression="\\$default",
                     content_handling_strategy="CONVERT_TO_BINARY",
                 ),
@@ -165,6 +167,9 @@ def test_full_route_carries_all_it_needs() -> None:
         ),
         model_selection_expression="$request.body.kind",
         request_models={"chat": '{"type": "object"}'},
+        request_parameters=frozenset(
+            {"route.request.header.A", "route.request.header.B", "route.request.header.C"}
+        ),
         required_request_parameters=("route.request.header.A",),
     )
 

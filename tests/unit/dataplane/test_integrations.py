@@ -12,6 +12,7 @@ from socketstack.errors import FunctionUnavailable
 
 ARN = "arn:aws:lambda:eu-west-1:000000000000:function:echo"
 URI = f"arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/{ARN}/invocations"
+CALLER = "arn:aws:iam::000000000000:role/caller"
 SOURCE = "arn:aws:execute-api:eu-west-1:000000000000:a1b2c3d4e5/dev/$default"
 DONE = InvokeResult(payload=b'{"statusCode": 200}')
 NO_VARIABLES: Mapping[str, str] = {}
@@ -30,13 +31,26 @@ class Permits:
         return PolicyDecision(is_allowed=self._is_allowed, reason="because")
 
 
+class Roles:
+    """Lets the role ``caller`` do everything and others nothing, and remembers the questions."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, str]] = []
+
+    def may(self, role_arn: str, action: str, resource: str) -> PolicyDecision:
+        """Decide by the role's name."""
+        self.asked.append((role_arn, action, resource))
+        return PolicyDecision(is_allowed=role_arn == CALLER, reason="it is another role")
+
+
 class World:
     """Integrations over a function that answers."""
 
     def __init__(self, *, is_allowed: bool = True) -> None:
         self.runner = FakeRunner({"echo": DONE})
         self.permits = Permits(is_allowed=is_allowed)
-        self.integrations = Integrations(self.runner, self.permits)
+        self.roles = Roles()
+        self.integrations = Integrations(self.runner, self.permits, self.roles)
 
     async def call(
         self,
@@ -90,15 +104,48 @@ async def test_forbidden_function_is_not_called() -> None:
     assert world.runner.calls == []
 
 
-async def test_role_that_cannot_be_verified_calls_nothing() -> None:
-    """With credentials the function's resource policy does not help, and nothing is called."""
+@pytest.mark.parametrize("role", [CALLER, CALLER.replace("caller", "${stageVariables.role}")])
+async def test_role_decides_in_place_of_the_functions_policy(role: str) -> None:
+    """With credentials the role is asked, and not the function's resource policy."""
+    world = World(is_allowed=False)
+
+    outcome = await world.call(proxy(credentials_arn=role), variables={"role": "caller"})
+
+    assert outcome is DONE
+    assert world.roles.asked == [(CALLER, "lambda:InvokeFunction", ARN)]
+    assert world.permits.asked == []
+
+
+@pytest.mark.parametrize(
+    ("role", "reason"),
+    [
+        pytest.param(f"{CALLER}2", "it is another role", id="not-permitted"),
+        pytest.param("${stageVariables.role}", "is not set", id="variable-not-set"),
+    ],
+)
+async def test_role_that_may_not_call_calls_nothing(role: str, reason: str) -> None:
+    """A role without permission calls nothing, even where the function's policy would allow."""
     world = World()
 
-    outcome = await world.call(proxy(credentials_arn="arn:aws:iam::000000000000:role/caller"))
+    outcome = await world.call(proxy(credentials_arn=role))
 
     assert isinstance(outcome, Unreachable)
-    assert "by a role" in outcome.reason
+    assert reason in outcome.reason
     assert world.permits.asked == []
+    assert world.runner.calls == []
+
+
+async def test_without_identities_no_role_may_call() -> None:
+    """Where nobody keeps roles, what needs one is refused."""
+    world = World()
+    integrations = Integrations(world.runner, world.permits)
+
+    outcome = await integrations.call(
+        proxy(credentials_arn=CALLER), b"{}", source_arn=SOURCE, variables={}
+    )
+
+    assert isinstance(outcome, Unreachable)
+    assert CALLER in outcome.reason
     assert world.runner.calls == []
 
 

@@ -3,9 +3,12 @@ from typing import Any
 
 import pytest
 
-from socketstack.runner.base import Function, Package
+from socketstack.runner.base import Credentials, Function, Package
 from socketstack.runner.environment import RESERVED, Places, log_stream, process_environment
 
+CREDENTIALS = Credentials(
+    access_key_id="ASIAFUNCTION", secret_access_key="secret", session_token="token"
+)
 PLACES = Places(
     task=Path("/pool/task"),
     layers=Path("/pool/layers"),
@@ -41,6 +44,7 @@ def environment_of(ca_bundle: Path | None = None, **configuration: Any) -> dict[
         endpoint="http://localhost:4566",
         ca_bundle=ca_bundle,
         region="us-east-1",
+        credentials=CREDENTIALS,
     )
 
 
@@ -136,3 +140,14 @@ def test_log_stream_has_aws_form() -> None:
     stream = log_stream("2026-01-31", "$LATEST", "00000000-0000-4000-8000-000000000001")
 
     assert stream == "2026/01/31/[$LATEST]00000000000040008000000000000001"
+
+
+def test_credentials_are_those_of_the_execution_role() -> None:
+    """AWS's SDKs in a function sign as the function's role, whatever its variables say."""
+    own = {"AWS_ACCESS_KEY_ID": "mine", "AWS_SESSION_TOKEN": "mine"}
+
+    environment = environment_of(environment=own)
+
+    assert environment["AWS_ACCESS_KEY_ID"] == "ASIAFUNCTION"
+    assert environment["AWS_SECRET_ACCESS_KEY"] == "secret"
+    assert environment["AWS_SESSION_TOKEN"] == "token"

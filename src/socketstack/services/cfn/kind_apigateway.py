@@ -33,9 +33,11 @@ _HTTP_ONLY: Final = frozenset(
         "FailOnWarnings",
         "IntegrationSubtype",
         "JwtConfiguration",
+        "MutualTlsAuthentication",
     }
 )
-"""Properties of HTTP APIs and of OpenAPI import (1.21): not supported, so refused by name."""
+"""Properties of HTTP APIs and of OpenAPI import (1.21), and mutual TLS: not supported, so refused
+by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class _Row:
     """How a type is named in operations.
 
     ``parents`` are the properties that say where it lies; ``id_member`` names it in answers and
-    further calls. ``json_text`` are properties that templates may write as objects.
+    further calls. ``json_text`` are properties that templates may write as objects, ``repeated``
+    those that every update must have, changed or not.
     """
 
     name: str
@@ -52,6 +55,7 @@ class _Row:
     is_tagged: bool = False
     attributes: tuple[str, ...] = ()
     json_text: frozenset[str] = frozenset()
+    repeated: tuple[str, ...] = ()
 
     @property
     def type_name(self) -> str:
@@ -81,11 +85,25 @@ _ROWS: Final = (
         attributes=("RouteResponseId",),
     ),
     _Row("Stage", "StageName", is_tagged=True),
+    _Row(
+        "DomainName",
+        "DomainName",
+        (),
+        is_tagged=True,
+        attributes=("DomainNameArn", "RegionalDomainName", "RegionalHostedZoneId"),
+    ),
+    _Row(
+        "ApiMapping",
+        "ApiMappingId",
+        ("DomainName",),
+        attributes=("ApiMappingId",),
+        repeated=("ApiId",),
+    ),
 )
 
 
 TYPES: Final = frozenset(row.type_name for row in _ROWS)
-"""The nine types of WebSocket APIs."""
+"""The types of WebSocket APIs and of their custom domain names."""
 
 
 def kind(type_name: str) -> Kind:
@@ -139,7 +157,8 @@ class _Maker:
             work.control(operation, {**where, **names})
             cleared.pop("AccessLogSettings", None)
         if changed or cleared:
-            work.control(f"Update{row.name}", {**where, **cleared, **changed})
+            repeated = {name: after[name] for name in row.repeated}
+            work.control(f"Update{row.name}", {**where, **cleared, **repeated, **changed})
         if row.is_tagged:
             _retag(work, _arn(work, row, where), change)
 
@@ -153,6 +172,8 @@ class _Maker:
     async def read(self, work: Work, physical_id: str, properties: Properties) -> dict[str, Any]:
         """Its attributes."""
         record = work.control(f"Get{self._row.name}", self._place(properties, physical_id))
+        if self._row.name == "DomainName":
+            return _domain_attributes(record)
         found = {name: record[name] for name in self._row.attributes}
         if self._row.name == "Api":
             found["ExecuteApiArn"] = work.arn("execute-api", physical_id)
@@ -171,6 +192,15 @@ class _Maker:
         }
         tags = work.tags(properties) if self._row.is_tagged else {}
         return {**given, **({"Tags": tags} if tags else {})}
+
+
+def _domain_attributes(record: Mapping[str, Any]) -> dict[str, Any]:
+    [configuration] = record["DomainNameConfigurations"]
+    return {
+        "DomainNameArn": record["DomainNameArn"],
+        "RegionalDomainName": configuration["ApiGatewayDomainName"],
+        "RegionalHostedZoneId": configuration["HostedZoneId"],
+    }
 
 
 def _cleared(value: object) -> object:
@@ -212,6 +242,8 @@ def _removals(
 
 
 def _arn(work: Work, row: _Row, where: Mapping[str, Any]) -> str:
+    if row.name == "DomainName":
+        return f"arn:aws:apigateway:{work.region}::/domainnames/{where['DomainName']}"
     path = f"/apis/{where['ApiId']}"
     if row.name == "Stage":
         path += f"/stages/{where['StageName']}"

@@ -13,13 +13,16 @@ from typing import Any, Final, TypeVar
 
 from socketstack.services import sparse_imports
 from socketstack.services.cfn import (
+    kind_account,
     kind_apigateway,
+    kind_certificates,
     kind_dynamodb,
     kind_iam,
     kind_lambda,
     kind_messaging,
     kind_s3,
     kind_secrets,
+    kind_usage,
     kind_watch,
 )
 from socketstack.services.cfn.errors import ResourceFailed
@@ -29,12 +32,15 @@ from socketstack.services.cfn.schemas import schema
 T = TypeVar("T")
 
 MODULES: Final = (
+    kind_account,
+    kind_certificates,
     kind_dynamodb,
     kind_iam,
     kind_lambda,
     kind_messaging,
     kind_s3,
     kind_secrets,
+    kind_usage,
     kind_watch,
 )
 _MOTO_FOLDERS: Final = {

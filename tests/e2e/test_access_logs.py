@@ -1,0 +1,48 @@
+"""The example's access log on the engine, switched on as one does on AWS."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from engine_world import eventually
+from example_system import System
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+ROLE = "arn:aws:iam::000000000000:role/api-gateway-logs"
+GROUP = "/aws/apigateway/socketstack"
+
+
+@pytest.fixture
+def logging_system(system: System) -> Iterator[System]:
+    """The example with its access log on; it is off again afterwards."""
+    role = {"op": "replace", "path": "/cloudwatchRoleArn", "value": ROLE}
+    gateway = system.client("apigateway")
+    gateway.update_account(patchOperations=[role])
+    gateway.close()
+    try:
+        system.update(AccessLogs="true")
+        yield system
+    finally:
+        system.update(AccessLogs="false")
+
+
+def test_refused_handshake_is_found_in_the_access_log(logging_system: System) -> None:
+    """A wrong token is refused with 401, and the log says that the authorizer did it."""
+    url = f"{logging_system.websocket_url}?token=not-a-token"
+    logs = logging_system.client("logs")
+
+    with pytest.raises(InvalidStatus) as refusal, connect(url, proxy=None):
+        pass
+
+    def look() -> list[str] | None:
+        found = logs.filter_log_events(logGroupName=GROUP, filterPattern='"Unauthorized"')
+        return [event["message"] for event in found["events"]] or None
+
+    lines = [json.loads(line) for line in eventually(look)]
+    logs.close()
+    assert refusal.value.response.status_code == 401
+    assert [(line["eventType"], line["status"]) for line in lines] == [("CONNECT", "401")]
+    assert lines[0]["authorizerError"] == "Unauthorized"
+    assert lines[0]["integrationLatency"] == "-"  # the function behind $connect was not called
+    assert "not-a-token" not in json.dumps(lines)
