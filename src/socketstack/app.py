@@ -16,6 +16,7 @@ from socketstack import __version__
 from socketstack.clock import Clock, MovableClock, SystemClock
 from socketstack.controlplane.plane import ControlPlane
 from socketstack.controlplane.web import ControlPlaneWeb
+from socketstack.core.causes import Cause
 from socketstack.core.model import Json, Throttle
 from socketstack.dataplane.frames import guarded
 from socketstack.dataplane.throttling import AccountThrottles
@@ -181,7 +182,12 @@ class Engine:
             rooms,
             allowed_hosts=hosts,
             is_custom_domain=lambda name: self.store.domain(name) is not None,
+            tell=self._tell_refused,
         )
+
+    def _tell_refused(self, cause: Cause, message: str) -> None:
+        """A request that the front door does not let in."""
+        self.trace.emit(Step.REFUSED, f"403: {message}", cause=cause, status=403)
 
     def _custom_domain(self, host_name: str) -> str | None:
         """The custom domain name that a host name is, as it is configured."""

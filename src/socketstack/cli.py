@@ -92,6 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("--no-follow", action="store_true", help="print what is kept and end")
     logs.set_defaults(run=_logs)
 
+    trace = _trace_commands(commands)
+
     skip = commands.add_parser("skip", help="move API Gateway's time forward, to meet its limits")
     skip.add_argument("amount", nargs="?", help="how far, for example 10m, 1h30m or 90s")
     skip.add_argument(
@@ -110,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     _stack_argument(compose)
     compose.set_defaults(run=_compose)
 
-    for command in (start, up, down, status, logs, skip, compose):
+    for command in (start, up, down, status, logs, trace, skip, compose):
         command.add_argument(
             "--port", type=int, help="the engine's port (SOCKETSTACK_PORT, 4566); 0 for any free"
         )
@@ -139,6 +141,24 @@ def _parser() -> argparse.ArgumentParser:
     destroy.add_argument("--region", help="AWS region (AWS_REGION)")
     destroy.set_defaults(run=_destroy)
     return parser
+
+
+def _trace_commands(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> argparse.ArgumentParser:
+    trace = commands.add_parser("trace", help="what was decided, and why, step by step")
+    trace.add_argument(
+        "id", nargs="?", help="request id or connection id; without one, the newest are listed"
+    )
+    trace.add_argument("--all", action="store_true", help="list what went well too")
+    trace.add_argument("--limit", type=int, default=20, help="how many to list (20)")
+    trace.add_argument("--json", action="store_true", help="print JSON")
+    trace.set_defaults(run=_trace)
+
+    explain = commands.add_parser("explain", help="what an error code (SS-…) means, and what helps")
+    explain.add_argument("code", help="for example SS-201")
+    explain.set_defaults(run=_explain)
+    return trace
 
 
 def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
@@ -290,6 +310,40 @@ def _logs(options: argparse.Namespace, settings: Settings) -> int:
     from socketstack.kit.logs import follow_logs
 
     follow_logs(settings, is_following=not options.no_follow)
+    return 0
+
+
+def _trace(options: argparse.Namespace, settings: Settings) -> int:
+    import json
+
+    from socketstack.kit.traces import list_line, read_trace, read_traces, trace_lines
+
+    if options.id is not None:
+        trace = read_trace(settings, options.id)
+        lines = [json.dumps(trace, indent=2)] if options.json else trace_lines(trace)
+    else:
+        traces = read_traces(settings, only_refused=not options.all, limit=options.limit)
+        nothing = "Nothing was refused." if not options.all else "Nothing happened yet."
+        lines = [list_line(trace) for trace in reversed(traces)] or [nothing]
+        if options.json:
+            lines = [json.dumps({"traces": traces}, indent=2)]
+    for line in lines:
+        _say(line)
+    return 0
+
+
+def _explain(options: argparse.Namespace, _settings: Settings) -> int:
+    from socketstack.core.causes import BY_CODE
+
+    cause = BY_CODE.get(options.code.upper())
+    if cause is None:
+        message = f"There is no code {options.code!r}: {min(BY_CODE)} to {max(BY_CODE)} exist."
+        raise ConfigError(message)
+    _say(f"{cause.code}  {cause.means}")
+    _say(f"Fix     {cause.fix}")
+    if cause.rules:
+        _say(f"Rules   {', '.join(cause.rules)} (docs/parity.md)")
+    _say(f"More    {cause.page}")
     return 0
 
 

@@ -20,8 +20,11 @@ from typing import Final
 from aiohttp import web
 
 from socketstack.core import addressing
+from socketstack.core.causes import Cause
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Refusal = tuple[Cause, str]
+"""Why a request may not pass: the cause, and what its sender reads."""
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _KNOWN_HOSTS: Final = frozenset({"host.docker.internal"})
@@ -56,8 +59,10 @@ class FrontDoor:
         *,
         allowed_hosts: tuple[str, ...] = (),
         is_custom_domain: Callable[[str], bool] = lambda _name: False,
+        tell: Callable[[Cause, str], None] = lambda _cause, _reason: None,
     ) -> None:
         self._rooms = rooms
+        self._tell = tell
         self._is_custom_domain = is_custom_domain
         self._hosts = _KNOWN_HOSTS | {host.lower() for host in allowed_hosts} - _LOOPBACK
 
@@ -67,18 +72,21 @@ class FrontDoor:
             return await self._rooms.upgrade(request)
         refusal = self.refusal(request)
         if refusal is not None:
-            return web.json_response({"message": refusal}, status=403)
+            cause, message = refusal
+            self._tell(cause, message)
+            return web.json_response({"message": message, "code": cause.code}, status=403)
         return await self._room(request)(request)
 
-    def refusal(self, request: web.BaseRequest) -> str | None:
+    def refusal(self, request: web.BaseRequest) -> Refusal | None:
         """Why a request that is no WebSocket upgrade may not pass, or None."""
         host = request.headers.get("Host", "")
         name = _without_port(host)
         if not self._is_known(name):
-            return (
+            message = (
                 f"Forbidden: the engine does not answer to the host {name!r}. Use localhost, "
                 "or name this host in SOCKETSTACK_ALLOWED_HOSTS."
             )
+            return Cause.UNKNOWN_HOST, message
         return _page_refusal(request, host) or self._unsigned_refusal(request, name)
 
     def _is_known(self, name: str) -> bool:
@@ -90,8 +98,12 @@ class FrontDoor:
             or self._is_custom_domain(name)
         )
 
-    def _unsigned_refusal(self, request: web.BaseRequest, name: str) -> str | None:
+    def _unsigned_refusal(self, request: web.BaseRequest, name: str) -> Refusal | None:
         """Why a request without a signature may not pass, or None."""
+        message = self._unsigned_problem(request, name)
+        return None if message is None else (Cause.UNSIGNED_CALL, message)
+
+    def _unsigned_problem(self, request: web.BaseRequest, name: str) -> str | None:
         headers = request.headers
         if headers.get("Authorization", "").startswith(_SIGNED):
             return None
@@ -131,14 +143,14 @@ class FrontDoor:
 _SCHEMES: Final = ("http", "https")
 
 
-def _page_refusal(request: web.BaseRequest, host: str) -> str | None:
+def _page_refusal(request: web.BaseRequest, host: str) -> Refusal | None:
     """Why a request that a page made may not pass, or None."""
     origin = request.headers.get("Origin")
     if origin is not None and origin.lower() not in {f"{s}://{host.lower()}" for s in _SCHEMES}:
-        return f"Forbidden: a page of {origin} may not call the engine."
+        return Cause.FOREIGN_PAGE, f"Forbidden: a page of {origin} may not call the engine."
     site = request.headers.get("Sec-Fetch-Site", "none")
     if site not in _OWN_FETCH_SITES:
-        return f"Forbidden: a {site} page may not call the engine."
+        return Cause.FOREIGN_PAGE, f"Forbidden: a {site} page may not call the engine."
     return None
 
 

@@ -5,6 +5,7 @@ may hold a token goes through ``redact`` before it enters an event, so no subscr
 what it never had.
 """
 
+import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,11 +13,14 @@ from enum import StrEnum
 from typing import Final
 
 from socketstack.clock import Clock
+from socketstack.core.causes import Cause
 from socketstack.core.model import Json
 
 _KEPT_EVENTS: Final = 1000
 _SHOWN_CHARACTERS: Final = 6
-_SHORT: Final = 12
+_SHORT: Final = 20
+_JWT_START: Final = "eyJ"
+_JWT: Final = re.compile(r"eyJ[\w-]{5,}\.[\w-]+\.[\w-]*")
 
 
 class Step(StrEnum):
@@ -54,7 +58,10 @@ class TraceEvent:
     stage_name: str = ""
     connection_id: str = ""
     request_id: str = ""
+    cause: Cause | None = None
+    """Why something was refused, closed or lost; None for what went well."""
     detail: Mapping[str, Json] = field(default_factory=dict)
+    """Further facts, by lowerCamelCase name; nothing secret."""
 
     def as_json(self) -> dict[str, Json]:
         """The event as a JSON object with lowerCamelCase members; empty ids are left out."""
@@ -69,10 +76,12 @@ class TraceEvent:
             "step": str(self.step),
             "summary": self.summary,
             **{name: value for name, value in ids.items() if value},
+            **({"cause": cause_json(self.cause)} if self.cause else {}),
             **({"detail": dict(self.detail)} if self.detail else {}),
         }
 
 
+NO_DETAIL: Final[Mapping[str, Json]] = {}
 Subscriber = Callable[[TraceEvent], None]
 
 
@@ -93,9 +102,34 @@ class Trace:
         stage_name: str = "",
         connection_id: str = "",
         request_id: str = "",
+        cause: Cause | None = None,
         **detail: Json,
     ) -> None:
-        """Tell every subscriber that a step happened, now."""
+        """Tell every subscriber that a step happened, now; with a cause when it is a refusal."""
+        self.publish(
+            step,
+            summary,
+            api_id=api_id,
+            stage_name=stage_name,
+            connection_id=connection_id,
+            request_id=request_id,
+            cause=cause,
+            detail=detail,
+        )
+
+    def publish(
+        self,
+        step: Step,
+        summary: str,
+        *,
+        api_id: str = "",
+        stage_name: str = "",
+        connection_id: str = "",
+        request_id: str = "",
+        cause: Cause | None = None,
+        detail: Mapping[str, Json] = NO_DETAIL,
+    ) -> None:
+        """The same, with the details as one mapping."""
         event = TraceEvent(
             step=step,
             summary=summary,
@@ -104,6 +138,7 @@ class Trace:
             stage_name=stage_name,
             connection_id=connection_id,
             request_id=request_id,
+            cause=cause,
             detail=detail,
         )
         self._recent.append(event)
@@ -125,11 +160,33 @@ class Trace:
         return tuple(self._recent)
 
 
-def redact(value: str) -> str:
-    """A secret as it may be shown: its first characters and its length, never the whole.
+def without_tokens(text: str) -> str:
+    """A line of somebody else's, with everything that has the shape of a JWT redacted.
 
-    >>> redact("eyJhbGciOiJIUzI1NiJ9.e30.c2ln")
-    'eyJhbG… (28 characters)'
+    >>> without_tokens("bad: eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl!")
+    'bad: …F0dXJl (37 characters)!'
     """
-    shown = value[:_SHOWN_CHARACTERS] if len(value) > _SHORT else ""
-    return f"{shown}… ({len(value)} characters)"
+    return _JWT.sub(lambda found: redact(found[0]), text) if _JWT_START in text else text
+
+
+def cause_json(cause: Cause) -> dict[str, Json]:
+    """A cause as a JSON object: its stable code, the rules it rests on, what helps, and where."""
+    return {
+        "code": cause.code,
+        "rules": list(cause.rules),
+        "means": cause.means,
+        "fix": cause.fix,
+        "page": cause.page,
+    }
+
+
+def redact(value: str) -> str:
+    """A secret as it may be shown: its last characters and its length, never the whole.
+
+    The last ones tell two tokens apart; the first are the same in every JWT.
+
+    >>> redact("eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl")
+    '…F0dXJl (37 characters)'
+    """
+    shown = value[-_SHOWN_CHARACTERS:] if len(value) > _SHORT else ""
+    return f"…{shown} ({len(value)} characters)"

@@ -251,7 +251,7 @@ async def test_failing_function_that_quotes_the_token_does_not_leak_it(world: Wo
     await world.refused(f"/{STAGE}?token={TOKEN}")
     (line,) = await ended(world, 1)
 
-    assert line["authorizer.error"].startswith("cannot read eyJhbG…")
+    assert line["authorizer.error"].startswith("cannot read …")
     assert TOKEN not in "\n".join([*world.logs.access, *world.logs.execution, world.told()])
 
 

@@ -2,7 +2,7 @@
 
 from fakes import FakeClock
 
-from socketstack.trace import Step, Trace, TraceEvent, redact
+from socketstack.trace import Step, Trace, TraceEvent, redact, without_tokens
 
 
 def test_subscribers_hear_events_until_they_leave() -> None:
@@ -41,5 +41,13 @@ def test_events_kept_are_bounded() -> None:
 
 def test_redacted_secret_cannot_be_read_back() -> None:
     """Of a long secret six characters are shown, of a short one none."""
-    assert redact("eyJhbGciOiJIUzI1NiJ9.e30.c2ln") == "eyJhbG… (29 characters)"
+    assert redact("eyJhbGciOiJIUzI1NiJ9.e30.c2ln") == "…0.c2ln (29 characters)"
     assert redact("hunter2") == "… (7 characters)"
+
+
+def test_lines_of_functions_hold_no_token() -> None:
+    """A JWT in a function's log is not shown whole; everything else stays as it is."""
+    assert without_tokens("ok eyJ, a.b.c") == "ok eyJ, a.b.c"
+    assert without_tokens("got eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl, no") == (
+        "got …F0dXJl (37 characters), no"
+    )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from socketstack.core.causes import Cause
 from socketstack.core.jsontext import as_text, read_json
 from socketstack.core.limits import AUTHORIZER_RESULT_MAX_BYTES, METHOD_ARN_MAX_BYTES
 from socketstack.core.model import FailureKind, InvokeResult, Json
@@ -25,6 +26,8 @@ class Allow:
     context: Mapping[str, Json]
     """``requestContext.authorizer`` of later events: flat, with ``principalId`` (3.19)."""
     reason: str
+    statement: int | None = None
+    """The index of the statement that allowed."""
     usage_identifier_key: str | None = None
     """The API key, when the API reads it from here. Rule 3.29."""
 
@@ -35,6 +38,9 @@ class Deny:
 
     status: ClassVar[int] = 403
     reason: str
+    cause: Cause
+    statement: int | None = None
+    """The index of the statement that denied; None when none allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +49,7 @@ class Unauthorized:
 
     status: ClassVar[int] = 401
     reason: str
+    cause: Cause = Cause.UNAUTHORIZED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +58,7 @@ class Failure:
 
     status: ClassVar[int] = 500
     reason: str
+    cause: Cause
 
 
 Decision = Allow | Deny | Unauthorized | Failure
@@ -70,13 +78,19 @@ def decide(
     if result.failure is not None:
         return _failed(result)
     if len(method_arn.encode("utf-8", "replace")) > METHOD_ARN_MAX_BYTES:
-        return Failure(reason=f"The method ARN is longer than {METHOD_ARN_MAX_BYTES} bytes.")
+        return Failure(
+            reason=f"The method ARN is longer than {METHOD_ARN_MAX_BYTES} bytes.",
+            cause=Cause.AUTHORIZER_RESULT_TOO_LARGE,
+        )
     answer = _answer(result.payload)
     if isinstance(answer, Failure):
         return answer
     problem = _problem(answer)
     if problem is not None:
-        return Failure(reason=f"The authorizer's result is not valid: {problem}")
+        return Failure(
+            reason=f"The authorizer's result is not valid: {problem}",
+            cause=Cause.AUTHORIZER_RESULT,
+        )
     return _by_policy(answer, method_arn, conditions)
 
 
@@ -87,7 +101,8 @@ def _failed(result: InvokeResult) -> Decision:
         return Unauthorized(reason="The authorizer raised an error with the text Unauthorized.")
     return Failure(
         reason=f"The authorizer failed ({result.failure}): {message or 'no message'}. See its "
-        "log; to refuse with 401 raise an error whose whole text is Unauthorized."
+        "log; to refuse with 401 raise an error whose whole text is Unauthorized.",
+        cause=Cause.AUTHORIZER_FAILED,
     )
 
 
@@ -95,11 +110,15 @@ def _answer(payload: bytes) -> dict[str, Json] | Failure:
     if len(payload) > AUTHORIZER_RESULT_MAX_BYTES:
         return Failure(
             reason=f"The authorizer's result has {len(payload)} bytes; "
-            f"{AUTHORIZER_RESULT_MAX_BYTES} is the limit. Return a smaller context."
+            f"{AUTHORIZER_RESULT_MAX_BYTES} is the limit. Return a smaller context.",
+            cause=Cause.AUTHORIZER_RESULT_TOO_LARGE,
         )
     answer = read_json(payload)
     if not isinstance(answer, dict):
-        return Failure(reason=f"The authorizer's result is no JSON object. {_WANTED}")
+        return Failure(
+            reason=f"The authorizer's result is no JSON object. {_WANTED}",
+            cause=Cause.AUTHORIZER_RESULT,
+        )
     return answer
 
 
@@ -132,11 +151,17 @@ def _context_problem(context: Json) -> str | None:
 def _by_policy(answer: dict[str, Json], method_arn: str, conditions: Mapping[str, str]) -> Decision:
     policy = evaluate(answer["policyDocument"], INVOKE, method_arn, conditions)
     if policy.is_malformed:
-        return Failure(reason=f"The authorizer returned a {policy.reason}.")
+        return Failure(
+            reason=f"The authorizer returned a {policy.reason}.", cause=Cause.POLICY_MALFORMED
+        )
     if not policy.is_allowed:
         is_explicit = policy.statement is not None
         hint = "" if is_explicit else _hint(answer["policyDocument"], method_arn)
-        return Deny(reason=f"The authorizer's policy refuses: {policy.reason}.{hint}")
+        return Deny(
+            reason=f"The authorizer's policy refuses: {policy.reason}.{hint}",
+            cause=Cause.POLICY_DENIES if is_explicit else Cause.POLICY_ALLOWS_NOTHING,
+            statement=policy.statement,
+        )
     context = answer.get("context")
     key = answer.get("usageIdentifierKey")
     principal_id = as_text(answer["principalId"])
@@ -144,6 +169,7 @@ def _by_policy(answer: dict[str, Json], method_arn: str, conditions: Mapping[str
         principal_id=principal_id,
         context=_flat(context if isinstance(context, dict) else {}, principal_id),
         reason=f"The authorizer's policy: {policy.reason}.",
+        statement=policy.statement,
         usage_identifier_key=key if isinstance(key, str) else None,
     )
 

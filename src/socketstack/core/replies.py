@@ -13,6 +13,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
 
+from socketstack.core.causes import Cause
 from socketstack.core.jsontext import as_text, read_json
 from socketstack.core.limits import MESSAGE_MAX_BYTES
 from socketstack.core.model import InvokeResult, Json, Route
@@ -40,10 +41,11 @@ class Accept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refuse:
-    """The handshake fails with this HTTP status; ``reason`` is for people, not for the client."""
+    """The handshake fails with this HTTP status; reason and cause are not for the client."""
 
     status: int
     reason: str
+    cause: Cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +57,19 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """Nothing reaches the client, and why."""
+    """Nothing reaches the client, and why; with a cause when somebody may wait for it."""
 
     reason: str
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorFrame:
-    """An error frame with this message; ``reason`` is for people, not for the client."""
+    """An error frame with this message; ``reason`` and ``cause`` are not for the client."""
 
     message: FrameMessage
     reason: str
+    cause: Cause
     validation: str = ""
     """What is wrong with the message, for ``$context.error.validationErrorString`` (5.75)."""
 
@@ -77,11 +81,17 @@ class Rejection:
     status: int
     message: FrameMessage
     reason: str
+    cause: Cause
     validation: str = ""
 
     def frame(self) -> ErrorFrame:
         """The rejection of a message."""
-        return ErrorFrame(message=self.message, reason=self.reason, validation=self.validation)
+        return ErrorFrame(
+            message=self.message,
+            reason=self.reason,
+            cause=self.cause,
+            validation=self.validation,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +117,14 @@ Reply = Send | Silence | ErrorFrame
 CONNECT_TIMED_OUT: Final = Refuse(
     status=HTTPStatus.GATEWAY_TIMEOUT,
     reason="The $connect integration did not answer within its timeout (at most 29 s).",
+    cause=Cause.INTEGRATION_TIMED_OUT,
 )
 """Rule 2.12."""
 
 MESSAGE_TIMED_OUT: Final = ErrorFrame(
     message=FrameMessage.TIMED_OUT,
     reason="The integration did not answer within its timeout (at most 29 s).",
+    cause=Cause.INTEGRATION_TIMED_OUT,
 )
 """Rule 5.35."""
 
@@ -142,11 +154,13 @@ def verdict(result: InvokeResult) -> Verdict:
     """
     response = proxy_response(result)
     if isinstance(response, str):
-        return Refuse(status=HTTPStatus.BAD_GATEWAY, reason=response)
+        cause = _function_cause(result)
+        return Refuse(status=HTTPStatus.BAD_GATEWAY, reason=response, cause=cause)
     if response.status >= HTTPStatus.MULTIPLE_CHOICES:
         return Refuse(
             status=response.status,
             reason=f"The $connect function returned statusCode {response.status}.",
+            cause=Cause.CONNECT_REFUSES,
         )
     return _accept(response.subprotocols)
 
@@ -167,11 +181,16 @@ def for_route(route: Route, result: InvokeResult) -> Reply:
         return Silence("the connection is gone")  # 5.41
     response = proxy_response(result)
     if isinstance(response, str):
-        return ErrorFrame(message=FrameMessage.INTERNAL_SERVER_ERROR, reason=response)
+        return ErrorFrame(
+            message=FrameMessage.INTERNAL_SERVER_ERROR,
+            reason=response,
+            cause=_function_cause(result),
+        )
     if not route.is_two_way:
         return Silence(
             f"the route {route.route_key} has no route response, so nothing of the function's "
-            "result reaches the client; add one with the key $default and deploy"
+            "result reaches the client; add one with the key $default and deploy",
+            Cause.ONE_WAY,
         )
     if response.body is None:
         return Silence("the function returned no body")
@@ -184,16 +203,21 @@ def backend_verdict(response: BackendResponse) -> Verdict:
     A failed function refuses with 502, whatever an integration response makes of its error.
     """
     if response.failure:
-        return Refuse(status=HTTPStatus.BAD_GATEWAY, reason=response.failure)
+        return Refuse(
+            status=HTTPStatus.BAD_GATEWAY, reason=response.failure, cause=Cause.FUNCTION_FAILED
+        )
     if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
         status = response.status if response.status in _REFUSING else HTTPStatus.BAD_GATEWAY
         return Refuse(
-            status=status, reason=f"The $connect integration answered with {response.status}."
+            status=status,
+            reason=f"The $connect integration answered with {response.status}.",
+            cause=Cause.CONNECT_REFUSES,
         )
     if not all(map(_FIELD_VALUE.fullmatch, response.subprotocols)):
         return Refuse(
             status=HTTPStatus.BAD_GATEWAY,
             reason="The integration gave a Sec-WebSocket-Protocol that no header can carry.",
+            cause=Cause.SUBPROTOCOL,
         )
     return _accept(response.subprotocols)
 
@@ -205,7 +229,8 @@ def backend_reply(route: Route, response: BackendResponse) -> Reply:
     if not route.is_two_way:
         return Silence(
             f"the route {route.route_key} has no route response, so nothing of the backend's "
-            "answer reaches the client; add one with the key $default and deploy"
+            "answer reaches the client; add one with the key $default and deploy",
+            Cause.ONE_WAY,
         )
     if not response.body:
         return Silence("the backend's answer, after its mappings, is empty")
@@ -219,6 +244,7 @@ def sendable(text: str) -> Send | ErrorFrame:
         return ErrorFrame(
             message=FrameMessage.INTERNAL_SERVER_ERROR,
             reason=f"The reply has {len(data)} bytes; {MESSAGE_MAX_BYTES} is the limit.",
+            cause=Cause.REPLY_TOO_LARGE,
         )
     return Send(data.decode())
 
@@ -252,6 +278,11 @@ def proxy_response(result: InvokeResult) -> ProxyResponse | str:
             "Sec-WebSocket-Protocol that no header can carry."
         )
     return ProxyResponse(status=status, subprotocols=subprotocols, body=body)
+
+
+def _function_cause(result: InvokeResult) -> Cause:
+    """Why a result is no proxy response: the call failed, or what it gave is none."""
+    return Cause.FUNCTION_RESULT if result.failure is None else Cause.FUNCTION_FAILED
 
 
 def _accept(subprotocols: tuple[str, ...]) -> Accept:

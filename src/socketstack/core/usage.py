@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from socketstack.core.causes import Cause
 from socketstack.core.model import Throttle
 
 _EPOCH: Final = date(1970, 1, 1)
@@ -81,6 +82,7 @@ class KeyRefused:
     """The key is not good here. ``reason`` never holds the value."""
 
     reason: str
+    cause: Cause
 
 
 NO_USAGE_PLANS: Final = UsagePlans()
@@ -98,21 +100,27 @@ def check_key(
     if not matching:
         return KeyRefused(
             f"No API key of this Region has the value that was sent; there are {len(plans.keys)}. "
-            "Create one, or send the right one. [4.09]"
+            "Create one, or send the right one. [4.09]",
+            Cause.API_KEY_UNKNOWN,
         )
     key = matching[0]
     if not key.is_enabled:
-        return KeyRefused(f"The API key {key.key_id} is disabled. Enable it. [4.09]")
+        return KeyRefused(
+            f"The API key {key.key_id} is disabled. Enable it. [4.09]", Cause.API_KEY_UNKNOWN
+        )
     holding = [plan for plan in plans.plans if key.key_id in plan.key_ids]
     if not holding:
         return KeyRefused(
             f"The API key {key.key_id} is in no usage plan. Add it to one that holds the stage "
-            f"{api_id}/{stage_name}. [4.10]"
+            f"{api_id}/{stage_name}. [4.10]",
+            Cause.API_KEY_IN_NO_PLAN,
         )
     for plan in holding:
         if (api_id, stage_name) in plan.stages:
             return KeyAccepted(key, plan)
-    return KeyRefused(_wrong_stage(key, holding, f"{api_id}/{stage_name}"))
+    return KeyRefused(
+        _wrong_stage(key, holding, f"{api_id}/{stage_name}"), Cause.API_KEY_IN_NO_PLAN
+    )
 
 
 def _wrong_stage(key: ApiKey, holding: list[UsagePlan], wanted: str) -> str:

@@ -12,8 +12,10 @@ from typing import Final
 
 from socketstack.core.addressing import ManagementTarget
 from socketstack.core.canonical import SignedRequest
+from socketstack.core.causes import Cause
 from socketstack.core.limits import POSTED_MAX_BYTES
 from socketstack.core.model import DeployedStage
+from socketstack.core.policy import PolicyDecision
 from socketstack.core.principals import Caller, SignatureRefusal
 from socketstack.dataplane.callers import EXECUTE_API, Callers
 from socketstack.dataplane.signed import request_facts
@@ -67,7 +69,7 @@ class ManagementAccess:
         self._warned: set[tuple[str, str]] = set()
 
     def denial(
-        self, request: SignedRequest, target: ManagementTarget, source_ip: str
+        self, request: SignedRequest, target: ManagementTarget, source_ip: str, request_id: str = ""
     ) -> Denial | None:
         """Why a call is not let through, or None.
 
@@ -75,6 +77,7 @@ class ManagementAccess:
             request: The call, with its whole body.
             target: The connection it is about.
             source_ip: Where it came from.
+            request_id: By which the trace knows the call.
 
         Raises ``PayloadTooLarge``.
         """
@@ -86,25 +89,24 @@ class ManagementAccess:
         place = self._place(target)
         caller = self._callers.identify(request, service=EXECUTE_API, region=place.region)
         if isinstance(caller, SignatureRefusal):
-            self._tell(Step.REFUSED, place, f"403: {caller.reason} [7.06]")
+            self._refused(place, request_id, f"{caller.reason} [7.06]", Cause.CALL_SIGNATURE)
             return Denial(code=caller.code, message=caller.message)
-        return self._not_permitted(request.method, place, target.connection_id, caller, source_ip)
-
-    def _not_permitted(
-        self, method: str, place: _Place, connection_id: str, caller: Caller, source_ip: str
-    ) -> Denial | None:
-        arn = place.arn(method, connection_id)
+        arn = place.arn(request.method, target.connection_id)
         decision = self._callers.may(caller, MANAGE, arn, request_facts(source_ip))
         if decision.is_allowed:
             return None
+        return self._not_permitted(request.method, place, caller, decision, request_id)
+
+    def _not_permitted(
+        self, method: str, place: _Place, caller: Caller, decision: PolicyDecision, request_id: str
+    ) -> Denial | None:
         who = caller.principal.arn
         allow = f"{MANAGE} on {place.arn(method, '*')}"
         if not self._is_enforced:
             self._warn(place, who, method, f"{who} lacks {allow}: {decision.reason}")
             return None
-        self._tell(
-            Step.REFUSED, place, f"403: {decision.reason}. Allow {who} {allow}. [7.07, 7.09]"
-        )
+        reason = f"{decision.reason}. Allow {who} {allow}. [7.07, 7.09]"
+        self._refused(place, request_id, reason, Cause.CALL_NOT_ALLOWED)
         masked = place.arn(method, "{connectionId}", _masked(place.account_id))
         message = f"User: {who} is not authorized to perform: {MANAGE} on resource: {masked}"
         if decision.statement is not None:
@@ -127,15 +129,26 @@ class ManagementAccess:
         about = (who, place.arn(method, "*"))
         if about not in self._warned:
             self._warned.add(about)
-            self._tell(
+            self._trace.emit(
                 Step.WARNING,
-                place,
                 f"This {method} passes here, and AWS answers 403: {reason}. With "
                 "SOCKETSTACK_IAM=enforce it is refused here too. [7.07]",
+                api_id=place.api_id,
+                stage_name=place.stage_name,
+                cause=Cause.CALL_NOT_ALLOWED,
             )
 
-    def _tell(self, step: Step, place: _Place, summary: str) -> None:
-        self._trace.emit(step, summary, api_id=place.api_id, stage_name=place.stage_name)
+    def _refused(self, place: _Place, request_id: str, reason: str, cause: Cause) -> None:
+        self._trace.emit(
+            Step.REFUSED,
+            f"403: {reason}",
+            api_id=place.api_id,
+            stage_name=place.stage_name,
+            request_id=request_id,
+            cause=cause,
+            status=403,
+            kind="@connections",
+        )
 
 
 def _deployed(stage: DeployedStage | None, api_id: str, stage_name: str) -> _Place:

@@ -13,6 +13,7 @@ from typing import Final
 
 from socketstack.clock import Clock
 from socketstack.core import usage
+from socketstack.core.causes import Cause
 from socketstack.core.usage import KeyAccepted, KeyRefused, Quota
 from socketstack.dataplane.authorization import Authorized
 from socketstack.dataplane.handshake import Refused
@@ -44,7 +45,7 @@ class ApiKeys:
         plans = self._store.usage_plans(snapshot.region)
         found = usage.check_key(plans, value, snapshot.api_id, stage_name)
         if isinstance(found, KeyRefused):
-            return _forbidden(found.reason)
+            return _forbidden(found.reason, found.cause)
         exhausted = self._exhausted(found)
         if exhausted is not None:
             return exhausted
@@ -67,7 +68,10 @@ class ApiKeys:
             throttled = self._throttling.plan(plan.plan_id, key.key_id, plan.throttle)
             if throttled is not None:
                 return Refused(
-                    status=HTTPStatus.TOO_MANY_REQUESTS, reason=throttled, response_type=THROTTLED
+                    status=HTTPStatus.TOO_MANY_REQUESTS,
+                    reason=throttled.reason,
+                    cause=throttled.cause,
+                    response_type=THROTTLED,
                 )
         self._store.count_usage(plan.plan_id, key.key_id, today)
         return None
@@ -92,11 +96,11 @@ def _value(authorized: Authorized) -> str | Refused:
     else:
         value = None
         missing = f"The API's key selection expression {source!r} names no place of a key. [1.19]"
-    return value or _forbidden(missing)
+    return value or _forbidden(missing, Cause.API_KEY_MISSING)
 
 
-def _forbidden(reason: str) -> Refused:
-    return Refused(status=HTTPStatus.FORBIDDEN, reason=reason, response_type=_INVALID)
+def _forbidden(reason: str, cause: Cause) -> Refused:
+    return Refused(status=HTTPStatus.FORBIDDEN, reason=reason, cause=cause, response_type=_INVALID)
 
 
 def _quota_exceeded(found: KeyAccepted, quota: Quota, today: int) -> Refused:
@@ -105,6 +109,7 @@ def _quota_exceeded(found: KeyAccepted, quota: Quota, today: int) -> Refused:
         reason=f"The API key {found.key.key_id} has used its {quota.limit} requests a "
         f"{quota.period.lower()} of the usage plan {found.plan.name}. The next period starts at "
         f"{usage.period_end_text(quota, today)}; the plan's quota can be raised. [4.11]",
+        cause=Cause.QUOTA_EXCEEDED,
         response_type=_EXCEEDED,
         message="Limit Exceeded",
     )

@@ -13,8 +13,9 @@ from typing import Final, assert_never
 
 from socketstack.clock import Clock
 from socketstack.core import addressing, authorizer, events, identity
+from socketstack.core.causes import Cause
 from socketstack.core.model import Authorizer, InvokeResult, Route
-from socketstack.dataplane import stage_facts
+from socketstack.dataplane import stage_facts, steps
 from socketstack.dataplane.handshake import Handshake, Narrator, Refused
 from socketstack.dataplane.integrations import (
     AUTHORIZER_TIMEOUT_MS,
@@ -54,7 +55,9 @@ class Authorization:
         chosen = route.authorizer
         if chosen is None:
             return Refused(
-                status=_FAILED, reason="The authorizer of $connect does not exist. [3.27]"
+                status=_FAILED,
+                reason="The authorizer of $connect does not exist. [3.27]",
+                cause=Cause.AUTHORIZER_MISSING,
             )
         event = events.authorizer_event(
             handshake.upgrade,
@@ -70,10 +73,13 @@ class Authorization:
             return missing
         decision, latency_ms = await self._ask_authorizer(handshake, chosen, event)
         self._narrator.tell(
-            handshake, Step.DECISION, f"{type(decision).__name__}: {decision.reason}"
+            handshake,
+            Step.DECISION,
+            f"{type(decision).__name__}: {decision.reason}",
+            detail=steps.decision(decision),
         )
         if not isinstance(decision, authorizer.Allow):
-            return Refused(status=decision.status, reason=decision.reason)
+            return Refused(status=decision.status, reason=decision.reason, cause=decision.cause)
         admitted = replace(handshake.connection, authorizer=decision.context)
         return Authorized(
             handshake=replace(handshake, connection=admitted),
@@ -87,7 +93,9 @@ class Authorization:
         try:
             sources = [identity.parse_source(text) for text in chosen.identity_sources]
         except ExpressionError as error:
-            return Refused(status=_FAILED, reason=str(error))
+            return Refused(
+                status=_FAILED, reason=str(error), cause=Cause.IDENTITY_SOURCE_UNREADABLE
+            )
         found = identity.resolve(
             sources,
             handshake.upgrade,
@@ -96,13 +104,19 @@ class Authorization:
         )
         shown = [f"{name} = {redact(value)}" for name, value in found.values.items()]
         shown += [f"{name} is missing" for name in found.missing]
-        self._narrator.tell(handshake, Step.IDENTITY, "; ".join(shown) or "no identity source")
+        self._narrator.tell(
+            handshake,
+            Step.IDENTITY,
+            "; ".join(shown) or "no identity source",
+            detail=steps.identity_sources(found),
+        )
         if not found.missing:
             return None
         return Refused(
             status=HTTPStatus.UNAUTHORIZED,
             reason=f"Identity source missing or empty: {', '.join(found.missing)}. The authorizer "
             "is not called. Send it with the handshake. [3.07]",
+            cause=Cause.IDENTITY_MISSING,
         )
 
     async def _ask_authorizer(
@@ -127,7 +141,12 @@ class Authorization:
         )
         latency_ms = round((self._clock.monotonic_seconds() - began) * 1000)
         if not isinstance(outcome, Unreachable):
-            self._narrator.tell(handshake, Step.AUTHORIZER, f"{chosen.name} took {latency_ms} ms")
+            self._narrator.tell(
+                handshake,
+                Step.AUTHORIZER,
+                f"{chosen.name} took {latency_ms} ms",
+                detail=steps.authorizer_call(chosen, outcome, latency_ms),
+            )
         decision = _decision(outcome, handshake.source_arn)
         stage_facts.authorized(handshake, chosen.authorizer_id, outcome, decision, latency_ms)
         return decision, latency_ms
@@ -139,8 +158,9 @@ def _decision(outcome: Outcome, method_arn: str) -> authorizer.Decision:
             return authorizer.decide(outcome, method_arn)
         case TimedOut():
             reason = f"The authorizer did not answer within {outcome.after_ms} ms. [2.16]"
-            return authorizer.Failure(reason=reason)
+            return authorizer.Failure(reason=reason, cause=Cause.AUTHORIZER_TIMED_OUT)
         case Unreachable():
-            return authorizer.Failure(reason=f"{outcome.reason} [3.27]")
+            reason = f"{outcome.reason} [3.27]"
+            return authorizer.Failure(reason=reason, cause=Cause.AUTHORIZER_NOT_CALLABLE)
         case _:
             assert_never(outcome)

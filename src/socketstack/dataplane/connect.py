@@ -12,6 +12,7 @@ from typing import Final, assert_never
 
 from socketstack.clock import Clock
 from socketstack.core import events, identity, replies
+from socketstack.core.causes import Cause
 from socketstack.core.model import (
     AuthorizationType,
     InvokeResult,
@@ -19,7 +20,7 @@ from socketstack.core.model import (
     Upgrade,
 )
 from socketstack.core.routing import CONNECT
-from socketstack.dataplane import stage_facts
+from socketstack.dataplane import stage_facts, steps
 from socketstack.dataplane.api_keys import ApiKeys
 from socketstack.dataplane.authorization import Authorization, Authorized
 from socketstack.dataplane.callers import Callers
@@ -65,6 +66,7 @@ class Connect:
     ) -> None:
         self._pipeline = pipeline
         self._clock = clock
+        self._ids = ids
         self._logs = logs
         self._narrator = Narrator(trace)
         self._throttling = throttling
@@ -79,10 +81,17 @@ class Connect:
         """Decide one handshake; every branch that is not a clear yes is a refusal."""
         handshake = self._reception.receive(upgrade)
         if isinstance(handshake, Refused):
+            handshake = replace(handshake, request_id=self._ids.socket_id())
             self._narrator.refused(handshake)
             return handshake
         self._narrator.tell(
-            handshake, Step.HANDSHAKE, f"{shown_path(upgrade.path)} from {upgrade.source_ip}"
+            handshake,
+            Step.HANDSHAKE,
+            f"{shown_path(upgrade.path)} from {upgrade.source_ip}",
+            detail={
+                "deploymentId": handshake.stage.snapshot.deployment_id,
+                "origin": upgrade.header("Origin"),
+            },
         )
         handshake = replace(handshake, facts=self._logs.handshake(handshake))
         outcome = await self._decide(handshake)
@@ -103,7 +112,9 @@ class Connect:
         route = handshake.stage.snapshot.routes.get(CONNECT)
         if route is None:
             # 2.05: a stage without $connect lets everybody in, as on AWS.
-            return Admitted(connection=handshake.connection, subprotocol=None)
+            return Admitted(
+                connection=handshake.connection, subprotocol=None, request_id=handshake.request_id
+            )
         refused = self._missing_parameters(handshake, route)
         if refused is not None:
             return refused
@@ -142,11 +153,15 @@ class Connect:
                 status=_FORBIDDEN,
                 reason="The API's default endpoint is disabled. Connect to its custom domain "
                 "name, or enable the endpoint and deploy. [2.19]",
+                cause=Cause.ENDPOINT_DISABLED,
             )
         throttled = self._throttling.handshake(stage)
         if throttled is not None:
             return Refused(
-                status=HTTPStatus.TOO_MANY_REQUESTS, reason=throttled, response_type=THROTTLED
+                status=HTTPStatus.TOO_MANY_REQUESTS,
+                reason=throttled.reason,
+                cause=throttled.cause,
+                response_type=THROTTLED,
             )
         return None
 
@@ -155,13 +170,16 @@ class Connect:
         try:
             required = [identity.parse_source(key) for key in route.required_request_parameters]
         except ExpressionError as error:
-            return Refused(status=_FAILED, reason=str(error))
+            return Refused(
+                status=_FAILED, reason=str(error), cause=Cause.IDENTITY_SOURCE_UNREADABLE
+            )
         found = identity.resolve(required, handshake.upgrade, {}, {})
         if not found.missing:
             return None
         return Refused(
             status=HTTPStatus.BAD_REQUEST,
             reason=f"Required request parameter missing: {', '.join(found.missing)}. [5.63]",
+            cause=Cause.PARAMETER_MISSING,
         )
 
     async def _call_connect(self, authorized: Authorized, route: Route) -> Admitted | Refused:
@@ -170,7 +188,9 @@ class Connect:
             handshake.facts.connection = handshake.connection
         if route.integration is None:
             return Refused(
-                status=_FAILED, reason="The route $connect has no integration to call. [2.11]"
+                status=_FAILED,
+                reason="The route $connect has no integration to call. [2.11]",
+                cause=Cause.NO_INTEGRATION,
             )
         event = events.connect_event(
             handshake.upgrade,
@@ -192,16 +212,27 @@ class Connect:
                 variables=handshake.stage.settings.variables,
             )
         )
+        took_ms = (self._clock.monotonic_seconds() - began) * 1000
         if handshake.facts is not None:
-            took_ms = round((self._clock.monotonic_seconds() - began) * 1000)
-            stage_facts.called(handshake.facts, route.integration, event, outcome, took_ms)
+            stage_facts.called(handshake.facts, route.integration, event, outcome, round(took_ms))
+        if not isinstance(outcome, Unreachable | replies.Rejection):
+            self._narrator.tell(
+                handshake,
+                Step.INVOKED,
+                f"{CONNECT} took {took_ms:.1f} ms",
+                detail=steps.call(route, outcome, took_ms),
+            )
         verdict = _verdict(outcome)
         if isinstance(verdict, replies.Refuse):
-            return Refused(status=verdict.status, reason=verdict.reason)
+            return Refused(status=verdict.status, reason=verdict.reason, cause=verdict.cause)
         warnings = outcome.warnings if isinstance(outcome, replies.BackendResponse) else ()
         for warning in (*warnings, *([verdict.warning] if verdict.warning else [])):
             self._narrator.tell(handshake, Step.WARNING, warning)
-        return Admitted(connection=handshake.connection, subprotocol=verdict.subprotocol)
+        return Admitted(
+            connection=handshake.connection,
+            subprotocol=verdict.subprotocol,
+            request_id=handshake.request_id,
+        )
 
 
 def _verdict(outcome: Result) -> replies.Verdict:
@@ -211,10 +242,12 @@ def _verdict(outcome: Result) -> replies.Verdict:
         case replies.BackendResponse():
             return replies.backend_verdict(outcome)
         case replies.Rejection():
-            return replies.Refuse(status=outcome.status, reason=outcome.reason)
+            return replies.Refuse(status=outcome.status, reason=outcome.reason, cause=outcome.cause)
         case TimedOut():
             return replies.CONNECT_TIMED_OUT
         case Unreachable():
-            return replies.Refuse(status=_FAILED, reason=f"{outcome.reason} [2.11]")
+            return replies.Refuse(
+                status=_FAILED, reason=f"{outcome.reason} [2.11]", cause=outcome.cause
+            )
         case _:
             assert_never(outcome)

@@ -3,14 +3,16 @@
 Rules: areas 5A to 5D of the rule table, 10.17.
 """
 
+from collections.abc import Mapping
 from typing import Final, assert_never
 
 from socketstack.clock import Clock
 from socketstack.core import addressing, events, replies
+from socketstack.core.causes import Cause
 from socketstack.core.context import Facts
-from socketstack.core.model import Connection, DeployedStage, InvokeResult, Message, Route
+from socketstack.core.model import Connection, DeployedStage, InvokeResult, Json, Message, Route
 from socketstack.core.routing import DISCONNECT, explain_route
-from socketstack.dataplane import stage_facts
+from socketstack.dataplane import stage_facts, steps
 from socketstack.dataplane.exchange import Exchange, Result
 from socketstack.dataplane.integrations import TimedOut, Unreachable
 from socketstack.dataplane.pipeline import Pipeline
@@ -18,7 +20,7 @@ from socketstack.dataplane.stage_logs import StageLogs
 from socketstack.dataplane.throttling import Throttling
 from socketstack.ids import Ids
 from socketstack.store import Store
-from socketstack.trace import Step, Trace
+from socketstack.trace import NO_DETAIL, Step, Trace
 
 _REASON_MAX_CHARACTERS: Final = 400
 
@@ -70,11 +72,22 @@ class Dispatch:
                 self._tell(connection, message.request_id, Step.REPLY, _size(reply.text))
                 return reply.text
             case replies.Silence():
-                self._tell(connection, message.request_id, Step.REPLY, f"none: {reply.reason}")
+                self._tell(
+                    connection,
+                    message.request_id,
+                    Step.REPLY,
+                    f"none: {reply.reason}",
+                    cause=reply.cause,
+                )
                 return None
             case replies.ErrorFrame():
                 self._tell(
-                    connection, message.request_id, Step.ERROR, f"{reply.message}: {reply.reason}"
+                    connection,
+                    message.request_id,
+                    Step.ERROR,
+                    f"{reply.message}: {reply.reason}",
+                    cause=reply.cause,
+                    detail={"frame": str(reply.message)},
                 )
                 return replies.error_frame(
                     reply.message, connection.connection_id, message.request_id
@@ -91,7 +104,9 @@ class Dispatch:
     ) -> replies.Reply:
         if stage is None:
             reason = "The stage is not deployed any more."
-            return replies.ErrorFrame(message=replies.FrameMessage.FORBIDDEN, reason=reason)
+            return replies.ErrorFrame(
+                message=replies.FrameMessage.FORBIDDEN, reason=reason, cause=Cause.STAGE_GONE
+            )
         selection = explain_route(stage.snapshot, message.text)
         taker = selection.route.route_key if selection.route else "nobody"
         self._tell(
@@ -99,17 +114,26 @@ class Dispatch:
             message.request_id,
             Step.MESSAGE,
             f"{_size(message.text)} for {taker}: {_short(selection.reason)}",
+            detail=steps.selection(
+                selection,
+                stage.snapshot.route_selection_expression,
+                None if selection.key is None else _short(selection.key),
+            ),
         )
         if selection.route is None:
             return replies.ErrorFrame(
-                message=replies.FrameMessage.FORBIDDEN, reason=f"{_short(selection.reason)} [5.05]"
+                message=replies.FrameMessage.FORBIDDEN,
+                reason=f"{_short(selection.reason)} [5.05]",
+                cause=Cause.NO_ROUTE,
             )
         if facts is not None:
             facts.route_key = selection.route.route_key
         throttled = self._throttling.message(stage, selection.route.route_key)
         if throttled is not None:
             return replies.ErrorFrame(
-                message=replies.FrameMessage.TOO_MANY_REQUESTS, reason=throttled
+                message=replies.FrameMessage.TOO_MANY_REQUESTS,
+                reason=throttled.reason,
+                cause=throttled.cause,
             )
         return await self._call(stage, selection.route, connection, message, facts)
 
@@ -128,8 +152,13 @@ class Dispatch:
         outcome = await self._invoke(stage, route, connection, event)
         if not isinstance(outcome, Unreachable | replies.Rejection):
             took_ms = (self._clock.monotonic_seconds() - began) * 1000
-            summary = f"{route.route_key} took {took_ms:.1f} ms"
-            self._tell(connection, message.request_id, Step.INVOKED, summary)
+            self._tell(
+                connection,
+                message.request_id,
+                Step.INVOKED,
+                f"{route.route_key} took {took_ms:.1f} ms",
+                detail=steps.call(route, outcome, took_ms),
+            )
         if facts is not None:
             took_ms = (self._clock.monotonic_seconds() - began) * 1000
             stage_facts.called(facts, route.integration, event, outcome, round(took_ms))
@@ -142,6 +171,7 @@ class Dispatch:
                 return replies.ErrorFrame(
                     message=replies.FrameMessage.INTERNAL_SERVER_ERROR,
                     reason=f"{outcome.reason} [5.33]",
+                    cause=outcome.cause,
                 )
             case replies.Rejection():
                 return outcome.frame()
@@ -172,15 +202,18 @@ class Dispatch:
         )
         began = self._clock.monotonic_seconds()
         outcome = await self._invoke(stage, route, connection, event)
+        took_ms = (self._clock.monotonic_seconds() - began) * 1000
         if facts is not None:
-            took_ms = (self._clock.monotonic_seconds() - began) * 1000
             stage_facts.called(facts, route.integration, event, outcome, round(took_ms))
             self._logs.disconnected(facts)
         failure = _failure(outcome)
+        detail = steps.call(route, outcome, took_ms)
         if failure is None:
-            self._tell(connection, request_id, Step.INVOKED, DISCONNECT)
+            self._tell(connection, request_id, Step.INVOKED, DISCONNECT, detail=detail)
         else:
-            self._tell(connection, request_id, Step.ERROR, f"$disconnect failed: {failure}")
+            reason, cause = failure
+            summary = f"$disconnect failed: {reason}"
+            self._tell(connection, request_id, Step.ERROR, summary, cause=cause, detail=detail)
 
     async def _invoke(
         self,
@@ -190,7 +223,8 @@ class Dispatch:
         event: events.MessageEvent | events.DisconnectEvent,
     ) -> Result:
         if route.integration is None:
-            return Unreachable(f"The route {route.route_key} has no integration to call.")
+            reason = f"The route {route.route_key} has no integration to call."
+            return Unreachable(reason, Cause.NO_INTEGRATION)
         source_arn = addressing.route_arn(
             region=connection.region,
             account_id=connection.account_id,
@@ -210,14 +244,25 @@ class Dispatch:
             )
         )
 
-    def _tell(self, connection: Connection, request_id: str, step: Step, summary: str) -> None:
-        self._trace.emit(
+    def _tell(
+        self,
+        connection: Connection,
+        request_id: str,
+        step: Step,
+        summary: str,
+        *,
+        cause: Cause | None = None,
+        detail: Mapping[str, Json] = NO_DETAIL,
+    ) -> None:
+        self._trace.publish(
             step,
             summary,
             api_id=connection.api_id,
             stage_name=connection.stage_name,
             connection_id=connection.connection_id,
             request_id=request_id,
+            cause=cause,
+            detail=detail,
         )
 
 
@@ -233,17 +278,19 @@ def _size(text: str) -> str:
     return f"{len(text)} characters"
 
 
-def _failure(outcome: Result) -> str | None:
+def _failure(outcome: Result) -> tuple[str, Cause] | None:
     """Why a call did not do what it should; None when it did."""
     match outcome:
         case InvokeResult():
-            failed = outcome.failure
-            return None if failed is None else f"the function failed ({failed}). See its log."
+            if outcome.failure is None:
+                return None
+            reason = f"the function failed ({outcome.failure}). See its log."
+            return reason, Cause.FUNCTION_FAILED
         case replies.BackendResponse():
-            return outcome.failure or None
+            return (outcome.failure, Cause.FUNCTION_FAILED) if outcome.failure else None
         case TimedOut():
-            return f"no answer within {outcome.after_ms} ms"
+            return f"no answer within {outcome.after_ms} ms", Cause.INTEGRATION_TIMED_OUT
         case Unreachable() | replies.Rejection():
-            return outcome.reason
+            return outcome.reason, outcome.cause
         case _:
             assert_never(outcome)

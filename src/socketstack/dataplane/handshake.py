@@ -3,14 +3,16 @@
 Rules: 3.04.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from socketstack.core import addressing
+from socketstack.core.causes import Cause
 from socketstack.core.context import Facts
-from socketstack.core.model import Connection, DeployedStage, Upgrade
+from socketstack.core.model import Connection, DeployedStage, Json, Upgrade
 from socketstack.core.routing import CONNECT
-from socketstack.trace import Step, Trace, redact
+from socketstack.trace import NO_DETAIL, Step, Trace, redact
 
 _SECRET_HEADERS: Final = frozenset(
     {"authorization", "cookie", "x-api-key", "x-amz-security-token", "sec-websocket-protocol"}
@@ -25,6 +27,7 @@ class Admitted:
 
     connection: Connection
     subprotocol: str | None
+    request_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,9 @@ class Refused:
 
     status: int
     reason: str
+    cause: Cause
     request_id: str = ""
+    """Filled in when the handshake is over; names its trace."""
     message: str = ""
     """What the client reads; empty for what is usual with this status."""
     response_type: str = ""
@@ -75,15 +80,28 @@ class Narrator:
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
 
-    def tell(self, handshake: Handshake, step: Step, summary: str) -> None:
+    def tell(
+        self,
+        handshake: Handshake,
+        step: Step,
+        summary: str,
+        *,
+        cause: Cause | None = None,
+        detail: Mapping[str, Json] = NO_DETAIL,
+    ) -> None:
         """One step of a handshake that leads somewhere."""
-        self._trace.emit(
+        self._trace.publish(
             step,
             without_secrets(summary, handshake.upgrade),
             api_id=handshake.connection.api_id,
             stage_name=handshake.connection.stage_name,
             connection_id=handshake.connection.connection_id,
             request_id=handshake.request_id,
+            cause=cause,
+            detail={
+                name: without_secrets(value, handshake.upgrade) if isinstance(value, str) else value
+                for name, value in detail.items()
+            },
         )
 
     def refused(self, refused: Refused, connection: Connection | None = None) -> None:
@@ -95,7 +113,9 @@ class Narrator:
             stage_name=connection.stage_name if connection else "",
             connection_id=connection.connection_id if connection else "",
             request_id=refused.request_id,
+            cause=refused.cause,
             status=int(refused.status),
+            kind="CONNECT",
         )
 
 

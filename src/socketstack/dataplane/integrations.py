@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from socketstack.core.addressing import function_of, substituted
+from socketstack.core.causes import Cause
 from socketstack.core.model import Integration, IntegrationType, InvokeResult
 from socketstack.core.policy import INVOKE_FUNCTION, PolicyDecision
 from socketstack.dataplane.permits import Permits
 from socketstack.dataplane.roles import NoRoles, Roles
-from socketstack.errors import RunnerError
+from socketstack.errors import FunctionThrottled, RunnerError
 from socketstack.runner.base import Runner
 
 
@@ -24,6 +25,7 @@ class Unreachable:
     """The backend was not called, and why."""
 
     reason: str
+    cause: Cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,8 @@ class Integrations:
         if call is None:
             return Unreachable(
                 f"Integrations of type {integration.integration_type} are not supported by the "
-                "local engine yet. Use AWS_PROXY."
+                "local engine yet. Use AWS_PROXY.",
+                Cause.INTEGRATION_SETTINGS,
             )
         return await call(integration, payload, source_arn, variables)
 
@@ -110,7 +113,9 @@ class Integrations:
         except TimeoutError:
             return TimedOut(timeout_ms)
         except RunnerError as error:
-            return Unreachable(str(error))
+            is_throttled = isinstance(error, FunctionThrottled)
+            cause = Cause.FUNCTION_THROTTLED if is_throttled else Cause.FUNCTION_UNAVAILABLE
+            return Unreachable(str(error), cause)
 
     def function(
         self, uri: str, *, source_arn: str, role_arn: str | None, variables: Mapping[str, str]
@@ -118,13 +123,15 @@ class Integrations:
         """The ARN of the function that a URI names, when API Gateway may call it."""
         function = function_of(uri, variables)
         if function is None:
-            return Unreachable(f"The integration URI {uri!r} names no function.")
+            reason = f"The integration URI {uri!r} names no function."
+            return Unreachable(reason, Cause.INTEGRATION_SETTINGS)
         if role_arn:
             permission = self._role_may(role_arn, function, variables)
         else:
             permission = self._permits.allows(function, source_arn)
         if not permission.is_allowed:
-            return Unreachable(f"API Gateway may not call {function}: {permission.reason}")
+            cause = Cause.ROLE_NOT_PERMITTED if role_arn else Cause.NOT_PERMITTED
+            return Unreachable(f"API Gateway may not call {function}: {permission.reason}", cause)
         return function
 
     def _role_may(

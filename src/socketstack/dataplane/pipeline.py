@@ -13,6 +13,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from socketstack.core.causes import Cause
 from socketstack.core.model import IntegrationType
 from socketstack.core.replies import FrameMessage, Rejection
 from socketstack.dataplane.exchange import Exchange, Result
@@ -86,6 +87,7 @@ class Pipeline:
                     status=HTTPStatus.INTERNAL_SERVER_ERROR,
                     message=FrameMessage.INTERNAL_SERVER_ERROR,
                     reason=f"CONVERT_TO_BINARY needs base64, and this is none: {error}. [5.69]",
+                    cause=Cause.CONTENT_HANDLING,
                 )
             exchange = replace(exchange, event={**exchange.event, "isBase64Encoded": True})
         return await self._integrations.call(

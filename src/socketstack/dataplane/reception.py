@@ -8,6 +8,7 @@ from typing import Final
 
 from socketstack.clock import Clock
 from socketstack.core import addressing
+from socketstack.core.causes import Cause
 from socketstack.core.limits import URL_MAX_CHARACTERS
 from socketstack.core.model import Connection, Upgrade
 from socketstack.dataplane.handshake import Handshake, Refused, shown_path
@@ -33,6 +34,7 @@ class Reception:
                 status=HTTPStatus.REQUEST_URI_TOO_LONG,
                 reason=f"The URL has {characters} characters; "
                 f"{URL_MAX_CHARACTERS} is the limit. Use a shorter token. [2.04]",
+                cause=Cause.URL_TOO_LONG,
             )
         domain = self._store.domain(addressing.host_name(upgrade.host))
         location = addressing.locate_upgrade(upgrade.host, upgrade.path, domain)
@@ -41,11 +43,12 @@ class Reception:
                 status=_FORBIDDEN,
                 reason=addressing.explain_upgrade(upgrade.host, shown_path(upgrade.path), domain)
                 + " [2.18]",
+                cause=Cause.ADDRESS,
             )
         stage = self._store.deployed_stage(location.api_id, location.stage)
         if stage is None:
-            reason = self._why_not_deployed(location.api_id, location.stage)
-            return Refused(status=_FORBIDDEN, reason=reason)
+            reason, cause = self._why_not_deployed(location.api_id, location.stage)
+            return Refused(status=_FORBIDDEN, reason=reason, cause=cause)
         now_ms = self._clock.now_ms()
         request_id = self._ids.socket_id()
         connection = Connection(
@@ -70,12 +73,14 @@ class Reception:
             trace_id=f"Root=1-{now_ms // 1000:08x}-{digits[:24]}",
         )
 
-    def _why_not_deployed(self, api_id: str, stage_name: str) -> str:
+    def _why_not_deployed(self, api_id: str, stage_name: str) -> tuple[str, Cause]:
         if not self._store.has_api(api_id):
-            return f"There is no API {api_id}. [2.18]"
+            return f"There is no API {api_id}. [2.18]", Cause.NO_SUCH_API
         if not self._store.has_stage(api_id, stage_name):
-            return f"API {api_id} has no stage {shown_path(stage_name)!r}. [2.18]"
-        return (
+            reason = f"API {api_id} has no stage {shown_path(stage_name)!r}. [2.18]"
+            return reason, Cause.NO_SUCH_STAGE
+        reason = (
             f"The stage {stage_name!r} of API {api_id} has no deployment. Create one, or turn "
             "auto-deploy on. [2.17]"
         )
+        return reason, Cause.NOT_DEPLOYED

@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 from socketstack.core.addressing import substituted
+from socketstack.core.causes import Cause
 from socketstack.core.expressions import parse
 from socketstack.core.jsontext import MISSING, Missing, as_text, read_json
 from socketstack.core.model import IntegrationType, Json
@@ -76,7 +77,9 @@ class RequestSide:
         if template is not None:
             text = await self._mapper.render(template, exchange.body, template_input(exchange))
         if isinstance(text, Failed):
-            return _broken(f"The request template failed: {text.reason} [5.50]")
+            return _broken(
+                f"The request template failed: {text.reason} [5.50]", Cause.TEMPLATE_FAILED
+            )
         return _binary(exchange, text)
 
     async def _parameters(self, exchange: Exchange) -> "_Values | Rejection":
@@ -182,6 +185,7 @@ def _template(exchange: Exchange) -> str | Rejection | None:
         reason=f"No request template fits (there are: {known}), and PassthroughBehavior "
         f"{integration.passthrough_behavior} lets nothing else pass. Add a template with the key "
         "$default. [5.40]",
+        cause=Cause.NO_TEMPLATE,
     )
 
 
@@ -191,7 +195,10 @@ def _binary(exchange: Exchange, text: str) -> bytes | Rejection:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        return _broken(f"CONVERT_TO_BINARY needs base64, and this is none: {error}. [5.69]")
+        return _broken(
+            f"CONVERT_TO_BINARY needs base64, and this is none: {error}. [5.69]",
+            Cause.CONTENT_HANDLING,
+        )
 
 
 def _uri(exchange: Exchange, path: Mapping[str, str]) -> str | Rejection:
@@ -208,9 +215,10 @@ def _uri(exchange: Exchange, path: Mapping[str, str]) -> str | Rejection:
     return uri
 
 
-def _broken(reason: str) -> Rejection:
+def _broken(reason: str, cause: Cause = Cause.INTEGRATION_SETTINGS) -> Rejection:
     return Rejection(
         status=HTTPStatus.INTERNAL_SERVER_ERROR,
         message=FrameMessage.INTERNAL_SERVER_ERROR,
         reason=reason,
+        cause=cause,
     )

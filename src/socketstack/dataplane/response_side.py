@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
+from socketstack.core.causes import Cause
 from socketstack.core.jsontext import MISSING, Missing, as_text, read_json
 from socketstack.core.model import IntegrationResponse, IntegrationType, Json
 from socketstack.core.replies import BackendResponse, FrameMessage, Rejection
@@ -52,14 +53,16 @@ class ResponseSide:
             )
         chosen = await self._choose(exchange.integration.responses, answer)
         if not isinstance(chosen, IntegrationResponse):
-            return _broken(chosen, answer)
+            return _broken(chosen, Cause.NO_INTEGRATION_RESPONSE, answer)
         body = await self._body(exchange, chosen, answer)
         subprotocols = await self._subprotocols(chosen, answer)
         if isinstance(body, Failed) or isinstance(subprotocols, Failed):
             failed = body if isinstance(body, Failed) else subprotocols
             assert isinstance(failed, Failed)
             return _broken(
-                f"Integration response {chosen.integration_response_key}: {failed.reason}", answer
+                f"Integration response {chosen.integration_response_key}: {failed.reason}",
+                Cause.TEMPLATE_FAILED,
+                answer,
             )
         return BackendResponse(
             status=answer.status,
@@ -190,10 +193,11 @@ def _header_values(headers: Pairs, name: str) -> tuple[str, ...]:
     return tuple(value for given, value in headers if given.lower() == wanted)
 
 
-def _broken(reason: str, answer: BackendAnswer) -> Rejection:
+def _broken(reason: str, cause: Cause, answer: BackendAnswer) -> Rejection:
     told = f"{reason} {answer.failure}".rstrip()
     return Rejection(
         status=HTTPStatus.INTERNAL_SERVER_ERROR,
         message=FrameMessage.INTERNAL_SERVER_ERROR,
         reason=told,
+        cause=cause,
     )

@@ -19,6 +19,7 @@ from aiohttp import EofStream, WSMessage, WSMsgType
 from aiohttp.http import WebSocketError
 
 from socketstack.clock import Clock
+from socketstack.core.causes import Cause
 from socketstack.core.lifecycle import (
     DISCONNECTS,
     Disconnect,
@@ -43,6 +44,16 @@ BUFFERED_MAX_BYTES: Final = 1024 * 1024
 _LINGER_SECONDS: Final = 1.0
 _CODES_THAT_TRAVEL: Final = (range(1000, 1004), range(1007, 1015), range(3000, 5000))
 """Close codes that a frame may carry, by RFC 6455 and its registry."""
+_CAUSES: Final = {
+    Event.TOO_BIG: Cause.TOO_BIG,
+    Event.BINARY: Cause.BINARY,
+    Event.INVALID_TEXT: Cause.INVALID_TEXT,
+    Event.PROTOCOL_ERROR: Cause.PROTOCOL_ERROR,
+    Event.IDLE: Cause.IDLE,
+    Event.EXPIRED: Cause.EXPIRED,
+    Event.REMOVED: Cause.REMOVED,
+}
+"""Endings that somebody may wonder about; the others are what client or functions wanted."""
 _OFFENCES: Final = {1002: Event.PROTOCOL_ERROR, 1007: Event.INVALID_TEXT, 1009: Event.TOO_BIG}
 
 _logger = logging.getLogger(__name__)
@@ -174,20 +185,22 @@ class Session:
             self._leave_store()
             self._is_over.set_result(None)
             code = self._ending.status_code
-            self._tell(Step.CLOSED, f"{code} {self._ending.reason}".rstrip() + f" ({cause})")
+            summary = f"{code} {self._ending.reason}".rstrip() + f" ({cause})"
+            self._tell(Step.CLOSED, summary, _CAUSES.get(cause))
         return is_first
 
     def _leave_store(self) -> None:
         """Be gone for everybody, also while messages that came before the end are answered."""
         self._store.remove_connection(self.connection.connection_id)
 
-    def _tell(self, step: Step, summary: str) -> None:
+    def _tell(self, step: Step, summary: str, cause: Cause | None = None) -> None:
         self._trace.emit(
             step,
             summary,
             api_id=self.connection.api_id,
             stage_name=self.connection.stage_name,
             connection_id=self.connection.connection_id,
+            cause=cause,
         )
 
     # Messages
@@ -211,6 +224,7 @@ class Session:
         except Exception:
             # The border: nothing that a message does may end the connection.
             _logger.exception("A message of %s failed", self.describe())
+            self._tell(Step.ERROR, "The engine failed; its log says why.", Cause.INTERNAL)
             reply = error_frame(
                 FrameMessage.INTERNAL_SERVER_ERROR,
                 self.connection.connection_id,
@@ -227,6 +241,7 @@ class Session:
                 self._tell(
                     Step.WARNING,
                     "A reply is dropped: the client does not read, 1 MB waits for it. [7.17]",
+                    Cause.SLOW_READER,
                 )
 
     def _pong(self, data: bytes) -> None:

@@ -11,9 +11,11 @@ from http import HTTPStatus
 from typing import Final
 
 from socketstack.core.canonical import SignedRequest
+from socketstack.core.causes import Cause
 from socketstack.core.model import Upgrade
 from socketstack.core.policy import INVOKE
 from socketstack.core.principals import SignatureRefusal
+from socketstack.dataplane import steps
 from socketstack.dataplane.authorization import Authorized
 from socketstack.dataplane.callers import EXECUTE_API, Callers
 from socketstack.dataplane.handshake import Handshake, Narrator, Refused
@@ -23,6 +25,10 @@ _FORBIDDEN: Final = HTTPStatus.FORBIDDEN
 _RESPONSE_TYPES: Final = {
     "MissingAuthenticationTokenException": "MISSING_AUTHENTICATION_TOKEN",
     "ExpiredTokenException": "EXPIRED_TOKEN",
+}
+_CAUSES: Final = {
+    "MissingAuthenticationTokenException": Cause.UNSIGNED,
+    "ExpiredTokenException": Cause.CREDENTIALS_EXPIRED,
 }
 
 
@@ -44,19 +50,28 @@ class SignedAuthorization:
             return Refused(
                 status=_FORBIDDEN,
                 reason=f"{caller.reason} [{rule}]",
+                cause=_CAUSES.get(caller.code, Cause.SIGNATURE),
                 response_type=_RESPONSE_TYPES.get(caller.code, "INVALID_SIGNATURE"),
             )
         principal = caller.principal
-        self._narrator.tell(handshake, Step.IDENTITY, f"signed by {principal.arn}")
+        self._narrator.tell(
+            handshake,
+            Step.IDENTITY,
+            f"signed by {principal.arn}",
+            detail={"principal": principal.arn},
+        )
         decision = self._callers.may(
             caller, INVOKE, handshake.source_arn, request_facts(upgrade.source_ip, upgrade)
         )
-        self._narrator.tell(handshake, Step.DECISION, decision.reason)
+        self._narrator.tell(
+            handshake, Step.DECISION, decision.reason, detail=steps.permission(decision)
+        )
         if not decision.is_allowed:
             return Refused(
                 status=_FORBIDDEN,
                 reason=f"{principal.arn} may not {INVOKE}: {decision.reason}. Allow it on "
                 f"{handshake.source_arn} in a policy of the caller. [4.02]",
+                cause=Cause.CALLER_NOT_ALLOWED,
                 response_type="ACCESS_DENIED",
             )
         connection = replace(handshake.connection, identity=principal.identity)

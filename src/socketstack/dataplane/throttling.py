@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from socketstack.clock import Clock
+from socketstack.core.causes import Cause
 from socketstack.core.model import DeployedStage, StageSettings, Throttle
 from socketstack.core.routing import CONNECT
 from socketstack.core.throttle import ACCOUNT_REQUESTS, NEW_CONNECTIONS, Bucket, pass_all
@@ -34,6 +35,14 @@ THROTTLED: Final = "THROTTLED"
 
 
 @dataclass(frozen=True, slots=True)
+class TooMany:
+    """What an empty bucket says: whose limit it is, and what to do."""
+
+    reason: str
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
 class _RouteBuckets:
     """The buckets of one route at one stage, made from one version of the stage's settings."""
 
@@ -51,7 +60,7 @@ class Throttling:
         self._routes: dict[tuple[str, str, str], _RouteBuckets] = {}
         self._others: dict[Hashable, Bucket] = {}
 
-    def handshake(self, stage: DeployedStage) -> str | None:
+    def handshake(self, stage: DeployedStage) -> TooMany | None:
         """Let a new connection pass: None, or the reason for a 429 (2.20)."""
         buckets = self._of_route(stage, CONNECT)
         if self._account.connections is not None:
@@ -66,19 +75,18 @@ class Throttling:
             buckets = (*buckets, opening)
         return self._pass(buckets)
 
-    def message(self, stage: DeployedStage, route_key: str) -> str | None:
+    def message(self, stage: DeployedStage, route_key: str) -> TooMany | None:
         """Let a message pass to its route: None, or the reason for an error frame (5.38)."""
         buckets = self._of_route(stage, route_key)
         if not buckets:
             return None
-        refusing = pass_all(buckets, self._clock.monotonic_seconds())
-        return None if refusing is None else refusing.reason
+        return self._pass(buckets)
 
-    def call(self, account_id: str, region: str) -> str | None:
+    def call(self, account_id: str, region: str) -> TooMany | None:
         """Let an ``@connections`` call pass: None, or the reason for a 429 (6.16, 7.17)."""
         return self._pass(self._of_account(account_id, region))
 
-    def plan(self, plan_id: str, key_id: str, throttle: Throttle) -> str | None:
+    def plan(self, plan_id: str, key_id: str, throttle: Throttle) -> TooMany | None:
         """Let a request of an API key pass its usage plan: None, or the reason (4.11)."""
         bucket = self._other(
             ("plan", plan_id, key_id),
@@ -86,11 +94,15 @@ class Throttling:
             f"The usage plan {plan_id} allows its API key {key_id} "
             f"{_shown(throttle, 'requests')}. [4.11]",
         )
-        return self._pass((bucket,))
+        refused = self._pass((bucket,))
+        return None if refused is None else TooMany(refused.reason, Cause.PLAN_THROTTLED)
 
-    def _pass(self, buckets: tuple[Bucket, ...]) -> str | None:
+    def _pass(self, buckets: tuple[Bucket, ...]) -> TooMany | None:
         refusing = pass_all(buckets, self._clock.monotonic_seconds())
-        return None if refusing is None else refusing.reason
+        if refusing is None:
+            return None
+        is_closed = refusing.throttle.is_closed
+        return TooMany(refusing.reason, Cause.THROTTLING_ZERO if is_closed else Cause.THROTTLED)
 
     def _of_route(self, stage: DeployedStage, route_key: str) -> tuple[Bucket, ...]:
         key = (stage.snapshot.api_id, stage.settings.stage_name, route_key)

@@ -18,9 +18,10 @@ from aiohttp import web
 from socketstack.clock import Clock
 from socketstack.core import addressing
 from socketstack.core.canonical import SignedRequest
+from socketstack.core.causes import Cause
 from socketstack.core.lifecycle import Event
 from socketstack.core.limits import POSTED_MAX_BYTES
-from socketstack.core.model import Connection, Upgrade
+from socketstack.core.model import Upgrade
 from socketstack.dataplane.access import ManagementAccess
 from socketstack.dataplane.callers import Callers, NoCallers
 from socketstack.dataplane.connect import Connect
@@ -85,6 +86,7 @@ class DataPlane:
     ) -> None:
         self._store = store
         self._clock = clock
+        self._ids = ids
         self._trace = trace
         callers = callers or NoCallers()
         integrations = Integrations(runner, permits, roles)
@@ -141,12 +143,13 @@ class DataPlane:
             and socket.can_prepare(request).ok
         )
         if not has_form:
-            return _refusal(HTTPStatus.BAD_REQUEST)
+            return self._refuse_form(upgrade)
         try:
             outcome = await self._connect.admit(upgrade)
         except Exception:
             _logger.exception("A handshake with %s failed", shown_path(upgrade.path))
-            return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR)
+            reason = "the engine failed; its log has the traceback"
+            return self._told(HTTPStatus.INTERNAL_SERVER_ERROR, reason, Cause.INTERNAL)
         if isinstance(outcome, Refused):
             return _refusal(outcome.status, outcome.request_id, outcome.message)
         return await self._open(request, socket, outcome)
@@ -157,17 +160,17 @@ class DataPlane:
         connection = admitted.connection
         if request.transport is None or request.transport.is_closing():
             reason = "the client left during the handshake"
-            return self._not_opened(connection, HTTPStatus.SERVICE_UNAVAILABLE, reason)
+            return self._not_opened(admitted, HTTPStatus.SERVICE_UNAVAILABLE, reason)
         if self._is_stopping:
             return self._not_opened(
-                connection, HTTPStatus.SERVICE_UNAVAILABLE, "the engine is stopping"
+                admitted, HTTPStatus.SERVICE_UNAVAILABLE, "the engine is stopping"
             )
         if self._store.deployed_stage(connection.api_id, connection.stage_name) is None:
             reason = (
                 "the stage was removed, or lost its deployment, during the handshake. Deploy it "
                 "and connect again. [2.17, 2.18]"
             )
-            return self._not_opened(connection, HTTPStatus.FORBIDDEN, reason)
+            return self._not_opened(admitted, HTTPStatus.FORBIDDEN, reason)
         if admitted.subprotocol is not None:
             # As the function returned it, asked for or not (2.23, 2.24).
             socket.headers["Sec-WebSocket-Protocol"] = admitted.subprotocol
@@ -181,24 +184,43 @@ class DataPlane:
             clock=self._clock,
             trace=self._trace,
         )
-        await self._serve(connection, session)
+        await self._serve(admitted, session)
         return socket
 
     def _not_opened(
-        self, connection: Connection, status: HTTPStatus, reason: str
+        self, admitted: Admitted, status: HTTPStatus, reason: str
     ) -> web.StreamResponse:
         """An admitted handshake that cannot become a socket any more."""
+        connection = admitted.connection
         self._trace.emit(
             Step.REFUSED,
             f"{int(status)}: {reason}",
             api_id=connection.api_id,
             stage_name=connection.stage_name,
             connection_id=connection.connection_id,
+            request_id=admitted.request_id,
+            cause=Cause.ENDED_MEANWHILE,
             status=int(status),
         )
-        return _refusal(status)
+        return _refusal(status, admitted.request_id)
 
-    async def _serve(self, connection: Connection, session: Session) -> None:
+    def _told(
+        self, status: HTTPStatus, reason: str, cause: Cause, kind: str = "CONNECT"
+    ) -> web.Response:
+        """Refuse what never got as far as a handshake of some stage."""
+        request_id = self._ids.socket_id()
+        self._trace.emit(
+            Step.REFUSED,
+            f"{int(status)}: {reason}",
+            request_id=request_id,
+            cause=cause,
+            status=int(status),
+            kind=kind,
+        )
+        return _refusal(status, request_id)
+
+    async def _serve(self, admitted: Admitted, session: Session) -> None:
+        connection = admitted.connection
         self._store.add_connection(connection, session)
         # The handshake's own time is no idle time.
         self._store.touch(connection.connection_id, self._clock.now_ms())
@@ -210,6 +232,8 @@ class DataPlane:
             api_id=connection.api_id,
             stage_name=connection.stage_name,
             connection_id=connection.connection_id,
+            request_id=admitted.request_id,
+            subprotocol=admitted.subprotocol,
         )
         # A task of its own: the server may cancel the request's, and $disconnect must still run.
         task = asyncio.create_task(session.run())
@@ -230,13 +254,17 @@ class DataPlane:
         status = HTTPStatus.FORBIDDEN
         if is_stage and upgrade.method == "GET":
             status = HTTPStatus.UPGRADE_REQUIRED
-        self._trace.emit(
-            Step.REFUSED,
-            f"{int(status)}: {upgrade.method} {shown_path(upgrade.path)} is no WebSocket "
-            "handshake. [2.21]",
-            status=int(status),
+        reason = f"{upgrade.method} {shown_path(upgrade.path)} is no WebSocket handshake. [2.21]"
+        return self._told(status, reason, Cause.NOT_A_HANDSHAKE)
+
+    def _refuse_form(self, upgrade: Upgrade) -> web.Response:
+        """An upgrade request that RFC 6455 does not know."""
+        reason = (
+            f"the upgrade request for {shown_path(upgrade.path)} is malformed: it needs "
+            f"Sec-WebSocket-Version {_VERSION}, one Sec-WebSocket-Key of 16 bytes in base64, and "
+            "no body."
         )
-        return _refusal(status)
+        return self._told(HTTPStatus.BAD_REQUEST, reason, Cause.MALFORMED_HANDSHAKE)
 
     def _end(self, connection_id: str, cause: Event) -> None:
         session = self._sessions.get(connection_id)
@@ -277,45 +305,53 @@ class DataPlane:
         domain = self._store.domain(addressing.host_name(host))
         target = addressing.locate_connection(host, request.raw_path.partition("?")[0], domain)
         if target is None:
-            return _refusal(HTTPStatus.FORBIDDEN) if domain is None else self._unmapped(request)
+            return self._unmapped(request, is_custom=domain is not None)
+        request_id = self._ids.socket_id()
         try:
-            return await self._manage(request, target)
+            response = await self._manage(request, target, request_id)
         except ServiceError as error:
-            return _service_error(error)
+            response = _service_error(error)
         except (ConnectionError, web.RequestPayloadError):
             return _refusal(HTTPStatus.BAD_REQUEST)  # the poster hung up: nobody reads this
         except Exception:
             _logger.exception("A management call failed")
             return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR)
+        response.headers["x-amzn-RequestId"] = request_id
+        return response
 
-    def _unmapped(self, request: web.BaseRequest) -> web.Response:
-        """A call on a custom domain name that does not map its path, in AWS's words (7.03)."""
+    def _unmapped(self, request: web.BaseRequest, *, is_custom: bool) -> web.Response:
+        """A call whose address leads nowhere; on custom domain names in AWS's words (7.03)."""
         path = request.raw_path.partition("?")[0]
-        self._trace.emit(
-            Step.REFUSED,
-            f"404: {request.headers.get('Host', '')} maps nothing to {shown_path(path)}. Put the "
-            "mapping key in the stage's place: https://{domain}/{mappingKey}. [7.02, 7.03]",
-            status=int(HTTPStatus.NOT_FOUND),
+        host = request.headers.get("Host", "")
+        if not is_custom:
+            reason = f"{host}{shown_path(path)} names no API and stage. [7.11]"
+            return self._told(HTTPStatus.FORBIDDEN, reason, Cause.WRONG_STAGE, "@connections")
+        reason = (
+            f"{host} maps nothing to {shown_path(path)}. Put the mapping key in the stage's place: "
+            "https://{domain}/{mappingKey}. [7.02, 7.03]"
         )
+        self._told(HTTPStatus.NOT_FOUND, reason, Cause.UNMAPPED_PATH, "@connections")
         said = f"No method found matching route {path[1:]} for http method {request.method}."
         return _service_error(NotFound(said))
 
     async def _manage(
-        self, request: web.BaseRequest, target: addressing.ManagementTarget
+        self, request: web.BaseRequest, target: addressing.ManagementTarget, request_id: str
     ) -> web.Response:
         body = await _posted(request)
-        denial = self._access.denial(_signed_request(request, body), target, request.remote or "")
+        denial = self._access.denial(
+            _signed_request(request, body), target, request.remote or "", request_id
+        )
         if denial is not None:
             headers = {"x-amzn-ErrorType": denial.code}
             return web.json_response({denial.member: denial.message}, status=403, headers=headers)
         match request.method:
             case "POST":
-                await self._management.post(target, body)
+                await self._management.post(target, body, request_id)
                 return web.Response()
             case "GET":
-                return web.json_response(self._management.get(target))
+                return web.json_response(self._management.get(target, request_id))
             case "DELETE":
-                await self._management.delete(target)
+                await self._management.delete(target, request_id)
                 return web.Response(status=HTTPStatus.NO_CONTENT)
             case _:
                 return _refusal(HTTPStatus.FORBIDDEN)

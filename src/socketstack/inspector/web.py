@@ -1,7 +1,8 @@
-"""The engine's own addresses: ``/_socketstack/health``, ``events``, ``live`` and ``clock``.
+"""The engine's own addresses: ``/_socketstack/`` health, events, traces, live and clock.
 
 ``GET health`` answers when every part can. ``GET events`` streams the trace as JSON lines: what
-is kept, then what happens; ``?follow=false`` ends after the first part. ``POST live`` names the
+is kept, then what happens; ``?follow=false`` ends after the first part. ``GET traces`` lists
+what was decided, newest first; ``GET traces/{id}`` has all steps of one. ``POST live`` names the
 source folders whose saved changes are to be live. ``GET clock`` tells API Gateway's time, ``POST
 clock`` moves it forward.
 """
@@ -9,20 +10,25 @@ clock`` moves it forward.
 import asyncio
 import json
 from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 from aiohttp import web
 
 from socketstack.core.jsontext import MISSING, read_json
 from socketstack.core.model import Json
-from socketstack.errors import BadRequest, PayloadTooLarge, ServiceError
+from socketstack.errors import BadRequest, NotFound, PayloadTooLarge, ServiceError
 from socketstack.inspector.live import LiveApi
 from socketstack.inspector.skips import Skips, read_skip
+from socketstack.inspector.traces import KEPT_REFUSALS, KEPT_TRACES, TraceBook
 from socketstack.trace import Trace, TraceEvent
 
 _WAITING_EVENTS: Final = 10_000
 _BODY_MAX_BYTES: Final = 1024 * 1024
 _ROOT: Final = "/_socketstack/"
+_TRACES: Final = "traces/"
+_LISTED: Final = 50
+_KNOWN: Final = "Known here: GET health, events, traces, traces/{id}, clock; POST live, clock."
 
 
 class InspectorWeb:
@@ -36,6 +42,7 @@ class InspectorWeb:
         live: LiveApi,
         skips: Skips,
     ) -> None:
+        self._traces = TraceBook(trace)
         self._trace = trace
         self._health = health
         self._live = live
@@ -49,20 +56,49 @@ class InspectorWeb:
             return web.json_response({"message": error.message}, status=error.status)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        answer: dict[str, Json]
         match (request.method, request.path.removeprefix(_ROOT)):
-            case ("GET", "health"):
-                return web.json_response(self._health())
             case ("GET", "events"):
                 return await self._events(request)
+            case ("GET", "health"):
+                answer = self._health()
+            case ("GET", "traces"):
+                answer = {"traces": self._list(request)}
+            case ("GET", path) if path.startswith(_TRACES):
+                answer = self._one(path.removeprefix(_TRACES))
             case ("POST", "live"):
-                return web.json_response({"functions": self._live.set(await _body(request))})
+                answer = {"functions": list[Json](self._live.set(await _body(request)))}
             case ("GET", "clock"):
-                return web.json_response(self._skips.state())
+                answer = self._skips.state()
             case ("POST", "clock"):
-                return web.json_response(self._skips.skip(read_skip(await _body(request))))
+                answer = self._skips.skip(read_skip(await _body(request)))
             case _:
-                message = "Known here: GET health, GET events, POST live, GET and POST clock."
-                return web.json_response({"message": message}, status=404)
+                raise NotFound(_KNOWN)
+        return web.json_response(answer)
+
+    def _list(self, request: web.BaseRequest) -> list[Json]:
+        """The newest traces; ``limit``, ``refused=true`` and ``connectionId`` choose among them."""
+        limit = request.query.get("limit", str(_LISTED))
+        if not limit.isascii() or not limit.isdigit():
+            raise BadRequest(f"limit is {limit!r}: write a number of traces, such as {_LISTED}.")
+        only_refused = request.query.get("refused") == "true"
+        connection_id = request.query.get("connectionId")
+        chosen = (
+            shown
+            for each in self._traces.newest()
+            if not only_refused or each.refusal is not None
+            if (shown := each.summary()) and connection_id in {None, shown.get("connectionId")}
+        )
+        return list(islice(chosen, int(limit)))
+
+    def _one(self, trace_id: str) -> dict[str, Json]:
+        found = self._traces.find(trace_id)
+        if found is None:
+            raise NotFound(
+                f"No trace has the id {trace_id!r}. Kept are the newest {KEPT_TRACES} and "
+                f"{KEPT_REFUSALS} older refusals, by request id or connection id."
+            )
+        return found.as_json()
 
     async def _events(self, request: web.BaseRequest) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})

@@ -22,6 +22,9 @@ _COLOURS: Final = {
 _STEP_WIDTH: Final = 10
 _ID_CHARACTERS: Final = 6
 _MS: Final = 1000
+_REPLY: Final = "reply"
+"""Silence has a cause as well, and is what most routes are meant to give."""
+_INDENT: Final = len("00:00:00.000 ") + _STEP_WIDTH + 1 + _ID_CHARACTERS + 1
 
 
 def print_event(event: Mapping[str, Any], console: Console | None = None) -> None:
@@ -50,7 +53,20 @@ def event_line(event: Mapping[str, Any]) -> Text:
         (f"{step:<{_STEP_WIDTH}} ", _COLOURS.get(step, "")),
         (f"{connection:<{_ID_CHARACTERS}} ", "dim"),
         str(event["summary"]),
+        *_refusal_lines(event),
     )
+
+
+def _refusal_lines(event: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Why, and what helps, below the step itself: code, fix, and how to see the whole trace."""
+    cause = event.get("cause")
+    if not cause or event["step"] == _REPLY:
+        return []
+    indent = "\n" + " " * _INDENT
+    lines = [(f"{indent}{cause['code']}  {cause['fix']}", "yellow")]
+    if event.get("requestId"):
+        lines.append((f"{indent}socketstack trace {event['requestId']}", "dim"))
+    return lines
 
 
 def drop_output() -> None:

@@ -4,7 +4,7 @@ from typing import Final
 
 from socketstack.clock import Clock
 from socketstack.runner.base import Function, LogLine, LogSink
-from socketstack.trace import Step, Trace
+from socketstack.trace import Step, Trace, without_tokens
 
 LINE_MAX_BYTES: Final = 256 * 1024
 """Longer lines are cut into several, as CloudWatch Logs takes no longer event."""
@@ -105,7 +105,8 @@ class ProcessLog:
         if self._lines <= _TRACED_LINES:
             self._trace.emit(
                 Step.LOG,
-                text[:_TRACED_CHARACTERS],
+                # CloudWatch Logs keeps what the function wrote; screens and traces need not.
+                without_tokens(text)[:_TRACED_CHARACTERS],
                 request_id=self._request_id,
                 function=self._function.name,
             )

@@ -10,6 +10,7 @@ Rules: 1.01, 7.31.
 from typing import Final
 
 from socketstack.core.canonical import SignedRequest
+from socketstack.core.causes import Cause
 from socketstack.core.policy import PolicyDecision
 from socketstack.core.principals import Caller, SignatureRefusal
 from socketstack.ids import Ids
@@ -105,14 +106,21 @@ class Guard:
             name = _QUERY_CODES.get(code, code)
         elif service not in _REST_JSON and request.header("X-Amz-Target"):
             status = 400  # as in the JSON protocols
-        self._trace.emit(Step.REFUSED, f"{status} {name} from {service}: {reason}", status=status)
+        request_id = self._ids.uuid()
+        self._trace.emit(
+            Step.REFUSED,
+            f"{status} {name} from {service}: {reason}",
+            request_id=request_id,
+            cause=Cause.AWS_CALL_REFUSED,
+            status=status,
+        )
         return replies.error(
             request,
             service=service,
             status=status,
             code=name,
             message=message,
-            request_id=self._ids.uuid(),
+            request_id=request_id,
         )
 
 

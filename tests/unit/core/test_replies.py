@@ -3,6 +3,7 @@ import json
 import pytest
 from unit.core.builders import raised, returned
 
+from socketstack.core.causes import Cause
 from socketstack.core.model import FailureKind, InvokeResult, Json, Route
 from socketstack.core.replies import (
     CONNECT_TIMED_OUT,
@@ -286,7 +287,7 @@ def test_failed_function_behind_a_mapping_refuses() -> None:
     """A function that failed admits nobody, though Lambda answered with 200. Rule 2.09."""
     verdict = backend_verdict(BackendResponse(status=200, failure="it raised"))
 
-    assert verdict == Refuse(status=502, reason="it raised")
+    assert verdict == Refuse(status=502, reason="it raised", cause=Cause.FUNCTION_FAILED)
 
 
 @pytest.mark.parametrize(
@@ -330,9 +331,16 @@ def test_large_body_of_a_backend_is_the_internal_error() -> None:
 def test_rejection_of_a_message_is_an_error_frame() -> None:
     """A message that API Gateway itself ends gets a frame; its details go to the logs. 5.75."""
     rejection = Rejection(
-        status=400, message=FrameMessage.BAD_REQUEST_BODY, reason="why", validation="what"
+        status=400,
+        message=FrameMessage.BAD_REQUEST_BODY,
+        reason="why",
+        cause=Cause.MODEL_MISMATCH,
+        validation="what",
     )
 
     assert rejection.frame() == ErrorFrame(
-        message=FrameMessage.BAD_REQUEST_BODY, reason="why", validation="what"
+        message=FrameMessage.BAD_REQUEST_BODY,
+        reason="why",
+        cause=Cause.MODEL_MISMATCH,
+        validation="what",
     )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 from fakes import FakeRunner
 
+from socketstack.core.causes import Cause
 from socketstack.core.model import FailureKind, Integration, IntegrationType, InvokeResult
 from socketstack.core.policy import PolicyDecision
 from socketstack.dataplane.integrations import Integrations, Outcome, TimedOut, Unreachable
@@ -222,7 +223,7 @@ async def test_function_that_cannot_start_is_unreachable() -> None:
 
     outcome = await world.call(proxy())
 
-    assert outcome == Unreachable("nodejs22.x does not run here")
+    assert outcome == Unreachable("nodejs22.x does not run here", Cause.FUNCTION_UNAVAILABLE)
 
 
 async def test_passed_deadline_is_its_own_outcome() -> None:

@@ -7,6 +7,7 @@ from fakes import FakeClock, FakeStageLogs
 from unit.core.builders import connection, upgrade
 
 from socketstack.core import replies
+from socketstack.core.causes import Cause
 from socketstack.core.context import NOT_AUTHORIZED, Facts, PhaseFacts, variables
 from socketstack.core.model import (
     AccessLogging,
@@ -16,6 +17,7 @@ from socketstack.core.model import (
     StageLogging,
     StageSettings,
 )
+from socketstack.core.replies import FrameMessage
 from socketstack.dataplane import stage_facts
 from socketstack.dataplane.handshake import Admitted, Handshake, Refused
 from socketstack.dataplane.stage_logs import NO_STAGE_LOGS, StageLogs, StageLogSink
@@ -68,6 +70,16 @@ def handshake(logging: StageLogging | None = LOGGING) -> Handshake:
     )
 
 
+def frame(message: FrameMessage, reason: str, cause: Cause) -> replies.ErrorFrame:
+    """An error frame."""
+    return replies.ErrorFrame(message=message, reason=reason, cause=cause)
+
+
+def refused(reason: str, cause: Cause, response_type: str = "") -> Refused:
+    """A handshake that ends with 403."""
+    return Refused(status=403, reason=reason, cause=cause, response_type=response_type)
+
+
 @pytest.mark.parametrize(
     ("reply", "integration", "expected"),
     [
@@ -75,43 +87,69 @@ def handshake(logging: StageLogging | None = LOGGING) -> Handshake:
         pytest.param(replies.Silence("one-way"), PhaseFacts(status=200), "200 -", id="silence"),
         pytest.param(replies.Send("x"), None, "200 -", id="without-integration"),
         pytest.param(
-            replies.ErrorFrame(message=replies.FrameMessage.FORBIDDEN, reason="no route"),
+            replies.ErrorFrame(
+                message=replies.FrameMessage.FORBIDDEN, reason="no route", cause=Cause.NO_ROUTE
+            ),
             None,
             "403 ACCESS_DENIED",
             id="no-route",
         ),
         pytest.param(
-            replies.ErrorFrame(message=replies.FrameMessage.TOO_MANY_REQUESTS, reason="too many"),
+            replies.ErrorFrame(
+                message=replies.FrameMessage.TOO_MANY_REQUESTS,
+                reason="too many",
+                cause=Cause.THROTTLED,
+            ),
             None,
             "429 THROTTLED",
             id="throttled",
         ),
         pytest.param(
-            replies.ErrorFrame(message=replies.FrameMessage.BAD_REQUEST_BODY, reason="no number"),
+            replies.ErrorFrame(
+                message=replies.FrameMessage.BAD_REQUEST_BODY,
+                reason="no number",
+                cause=Cause.MODEL_MISMATCH,
+            ),
             None,
             "400 BAD_REQUEST_BODY",
             id="model-refuses",
         ),
         pytest.param(
-            replies.ErrorFrame(message=replies.FrameMessage.UNSUPPORTED_MEDIA_TYPE, reason="none"),
+            replies.ErrorFrame(
+                message=replies.FrameMessage.UNSUPPORTED_MEDIA_TYPE,
+                reason="none",
+                cause=Cause.NO_INTEGRATION,
+            ),
             None,
             "415 UNSUPPORTED_MEDIA_TYPE",
             id="no-template",
         ),
         pytest.param(
-            replies.ErrorFrame(message=replies.FrameMessage.INTERNAL_SERVER_ERROR, reason="none"),
+            replies.ErrorFrame(
+                message=replies.FrameMessage.INTERNAL_SERVER_ERROR,
+                reason="none",
+                cause=Cause.NO_INTEGRATION,
+            ),
             None,
             "500 API_CONFIGURATION_ERROR",
             id="nothing-to-call",
         ),
         pytest.param(
-            replies.ErrorFrame(message=replies.FrameMessage.INTERNAL_SERVER_ERROR, reason="failed"),
+            replies.ErrorFrame(
+                message=replies.FrameMessage.INTERNAL_SERVER_ERROR,
+                reason="failed",
+                cause=Cause.FUNCTION_FAILED,
+            ),
             PhaseFacts(service_status=200, latency_ms=3, error="boom"),
             "502 INTEGRATION_FAILURE",
             id="function-failed",
         ),
         pytest.param(
-            replies.ErrorFrame(message=replies.FrameMessage.TIMED_OUT, reason="late"),
+            replies.ErrorFrame(
+                message=replies.FrameMessage.TIMED_OUT,
+                reason="late",
+                cause=Cause.INTEGRATION_TIMED_OUT,
+            ),
             PhaseFacts(latency_ms=29_000, error="late"),
             "504 INTEGRATION_TIMEOUT",
             id="late",
@@ -137,7 +175,12 @@ def test_refusal_of_a_model_is_explained() -> None:
     facts = message()
 
     logs.replied(
-        facts, replies.ErrorFrame(message=replies.FrameMessage.BAD_REQUEST_BODY, reason="no number")
+        facts,
+        replies.ErrorFrame(
+            message=replies.FrameMessage.BAD_REQUEST_BODY,
+            reason="no number",
+            cause=Cause.MODEL_MISMATCH,
+        ),
     )
 
     assert variables(facts)["error.validationErrorString"] == "no number"
@@ -171,7 +214,7 @@ def test_request_of_a_silent_stage_writes_nothing() -> None:
     silent = handshake(logging=None)
 
     stage_facts.signed(silent, None)
-    logs.decided(logs.handshake(silent), Refused(status=403, reason="no"))
+    logs.decided(logs.handshake(silent), refused("no", Cause.ADDRESS))
     logs.disconnected(logs.goodbye(silent.stage, silent.connection, (1000, ""), "r=", 1))
 
     assert sink.destinations == []
@@ -183,7 +226,12 @@ def test_request_of_a_silent_stage_writes_nothing() -> None:
     [
         pytest.param(None, {"authenticate.status": "200", "authorize.status": "200"}, id="allowed"),
         pytest.param(
-            Refused(status=403, reason="no policy", response_type="ACCESS_DENIED"),
+            Refused(
+                status=403,
+                reason="no policy",
+                cause=Cause.CALLER_NOT_ALLOWED,
+                response_type="ACCESS_DENIED",
+            ),
             {
                 "authenticate.status": "200",
                 "authorize.status": "403",
@@ -192,7 +240,12 @@ def test_request_of_a_silent_stage_writes_nothing() -> None:
             id="denied",
         ),
         pytest.param(
-            Refused(status=403, reason="no such key", response_type="INVALID_SIGNATURE"),
+            Refused(
+                status=403,
+                reason="no such key",
+                cause=Cause.SIGNATURE,
+                response_type="INVALID_SIGNATURE",
+            ),
             {"authenticate.status": "403", "authenticate.error": "no such key"},
             id="unknown-signer",
         ),
@@ -219,8 +272,13 @@ def test_refused_handshake_keeps_its_own_response_type() -> None:
     logs, _ = stage_logs(sink)
     made = handshake()
 
-    logs.decided(message(), Refused(status=403, reason="none", response_type="INVALID_API_KEY"))
-    logs.decided(message(), Admitted(connection=made.connection, subprotocol=None))
+    logs.decided(
+        message(),
+        Refused(
+            status=403, reason="none", cause=Cause.API_KEY_MISSING, response_type="INVALID_API_KEY"
+        ),
+    )
+    logs.decided(message(), Admitted(connection=made.connection, subprotocol=None, request_id="r="))
 
     assert sink.access == ["403 INVALID_API_KEY r=", "200 - r="]
 

@@ -4,7 +4,7 @@ import pytest
 from fakes import FakeClock
 
 from socketstack.core.model import ApiSnapshot, DeployedStage, StageSettings, Throttle
-from socketstack.dataplane.throttling import AWS_ACCOUNT, AccountThrottles, Throttling
+from socketstack.dataplane.throttling import AWS_ACCOUNT, AccountThrottles, Throttling, TooMany
 
 OFF = AccountThrottles(requests=None, connections=None)
 
@@ -39,7 +39,7 @@ def stage(
     )
 
 
-def passed(ask: Callable[[], str | None], tries: int) -> int:
+def passed(ask: Callable[[], TooMany | None], tries: int) -> int:
     """How many of some requests pass."""
     return sum(ask() is None for _ in range(tries))
 
@@ -76,7 +76,7 @@ def test_account_limit_is_shared_by_apis_routes_and_calls() -> None:
 
     assert (first, second, third) == (None, None, None)
     assert fourth is not None
-    assert "SOCKETSTACK_ACCOUNT_THROTTLE" in fourth
+    assert "SOCKETSTACK_ACCOUNT_THROTTLE" in fourth.reason
 
 
 def test_regions_have_limits_of_their_own() -> None:

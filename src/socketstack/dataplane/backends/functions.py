@@ -6,6 +6,7 @@ Rules: 5.33, 5.35, 5.58.
 from http import HTTPStatus
 from typing import Final
 
+from socketstack.core.causes import Cause
 from socketstack.core.jsontext import MISSING, read_json
 from socketstack.core.model import InvokeResult
 from socketstack.dataplane.backends.base import (
@@ -33,7 +34,8 @@ class FunctionBackend:
         if read_json(request.body or b"{}") is MISSING:
             return Unreachable(
                 "A function's payload must be JSON, and this message is none. Give the "
-                "integration a request template. [5.46]"
+                "integration a request template. [5.46]",
+                Cause.INTEGRATION_SETTINGS,
             )
         exchange = request.exchange
         if (request.header(_INVOCATION_TYPE) or "").lower() == _LATER:

@@ -18,6 +18,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from socketstack.core.causes import Cause
 from socketstack.core.replies import FrameMessage, Rejection
 from socketstack.dataplane.backends.base import BackendAnswer, BackendOutcome, BackendRequest
 from socketstack.dataplane.integrations import TimedOut, Unreachable
@@ -48,7 +49,8 @@ class HttpBackend:
         """Send the request and read the answer."""
         url, headers = self._checked_url(request), _headers(request)
         if isinstance(url, str) or isinstance(headers, str):
-            return Unreachable(str(url) if isinstance(url, str) else str(headers))
+            problem = str(url) if isinstance(url, str) else str(headers)
+            return Unreachable(problem, Cause.INTEGRATION_SETTINGS)
         method = request.exchange.integration.integration_method or "POST"
         if method == "ANY":
             method = "POST"
@@ -133,6 +135,7 @@ def _failed(status: HTTPStatus, url: URL, why: Exception | str) -> Rejection:
         message=FrameMessage.INTERNAL_SERVER_ERROR,
         reason=f"{url.origin()} did not answer: {reason}. Is the server up, and does its "
         "certificate hold?",
+        cause=Cause.BACKEND_DOWN,
     )
 
 

@@ -7,6 +7,7 @@ import re
 from http import HTTPStatus
 from typing import Final
 
+from socketstack.core.causes import Cause
 from socketstack.core.jsontext import read_json
 from socketstack.core.replies import FrameMessage, Rejection
 from socketstack.dataplane.backends.base import BackendAnswer, BackendOutcome, BackendRequest
@@ -30,6 +31,7 @@ class MockBackend:
                 reason="The request of a MOCK integration, after its template, must be JSON with "
                 'a number statusCode, such as {"statusCode": 200}. Add a request template with '
                 "the key $default. [5.54]",
+                cause=Cause.TEMPLATE_FAILED,
             )
         return BackendAnswer(status=status, body=request.body)
 

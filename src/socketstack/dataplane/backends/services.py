@@ -7,6 +7,7 @@ import asyncio
 from typing import Final
 
 from socketstack.core.addressing import substituted
+from socketstack.core.causes import Cause
 from socketstack.core.service_calls import (
     ServiceAnswer,
     ServiceCall,
@@ -36,18 +37,23 @@ class ServiceBackend:
         if isinstance(target, str):
             # The URI as configured: parts of the request's own may come from a message.
             given = request.exchange.integration.integration_uri
-            return Unreachable(f"The integration URI {given!r} cannot be called. {target} [5.66]")
+            return Unreachable(
+                f"The integration URI {given!r} cannot be called. {target} [5.66]",
+                Cause.INTEGRATION_SETTINGS,
+            )
         integration, variables = request.exchange.integration, request.exchange.variables
         role_arn = substituted(integration.credentials_arn or "", variables)
         if role_arn == _CALLER:
             return Unreachable(
                 "Credentials of the caller are not passed on by the local engine. Name a role in "
-                "CredentialsArn. [5.67]"
+                "CredentialsArn. [5.67]",
+                Cause.ROLE_NOT_PERMITTED,
             )
         if not role_arn:
             return Unreachable(
                 f"{target.service} cannot be called without a role. Name one in CredentialsArn "
-                "that trusts apigateway.amazonaws.com. [5.66]"
+                "that trusts apigateway.amazonaws.com. [5.66]",
+                Cause.ROLE_NOT_PERMITTED,
             )
         call = ServiceCall(
             target=target,
@@ -68,5 +74,5 @@ class ServiceBackend:
 def outcome(answer: ServiceAnswer | ServiceRefusal) -> BackendOutcome:
     """A service's answer as a backend's."""
     if isinstance(answer, ServiceRefusal):
-        return Unreachable(answer.reason)
+        return Unreachable(answer.reason, Cause.ROLE_NOT_PERMITTED)
     return BackendAnswer(status=answer.status, headers=answer.headers, body=answer.body)
