@@ -12,6 +12,7 @@ import websockets
 from dataplane_world import (
     API,
     CONNECT_ARN,
+    REGION,
     STAGE,
     Event,
     Hanging,
@@ -98,6 +99,22 @@ async def test_host_form_opens(world: World) -> None:
 
     assert answer.status == 101
     assert world.calls("connect")[0]["requestContext"]["domainName"] == host
+
+
+@pytest.mark.parametrize(("region", "status"), [(REGION, 101), ("us-west-2", 403)])
+async def test_host_of_another_region_is_refused(world: World, region: str, status: int) -> None:
+    """AWS's own host name leads to the APIs of its Region only."""
+    world.deploy_echo()
+    host = f"{API}.execute-api.{region}.amazonaws.com"
+
+    async with RawClient.dial(world) as client:
+        request = client.handshake(world, Host=host)
+        client.send(request.replace(f"/_aws/execute-api/{API}".encode(), b""))
+        answer = await read_http(client.reader)
+
+    assert answer.status == status
+    assert len(world.calls("connect")) == (status == 101)
+    assert len(world.summaries(Step.REFUSED)) == (status == 403)
 
 
 async def test_stage_without_connect_route_lets_everybody_in(world: World) -> None:

@@ -192,6 +192,22 @@ async def test_wrong_address_is_forbidden(world: World, path: str, method: str) 
         assert await soon(client.recv()) == "right"
 
 
+@pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
+async def test_host_of_another_region_is_forbidden(world: World, method: str) -> None:
+    """Through AWS's name of a Region only the connections of that Region are reached."""
+    async with world.connect() as client:
+        (connection_id,) = world.connection_ids()
+        path = f"/dev/@connections/{connection_id}"
+        host = f"{API}.execute-api.us-west-2.amazonaws.com"
+        headers = {"Host": host, "Authorization": "AWS4-HMAC-SHA256 x"}
+        wrong = await world.http(method, path, b"wrong", headers)
+        right = await world.http("POST", address(connection_id), b"right")
+
+        assert (wrong.status, json.loads(wrong.body)) == (403, {"message": "Forbidden"})
+        assert right.status == 200
+        assert await soon(client.recv()) == "right"
+
+
 @pytest.mark.parametrize(
     ("path", "host"),
     [

@@ -20,6 +20,7 @@ PATH_PREFIX: Final = "/_aws/execute-api/"
 
 _PATH_FORM: Final = re.compile(r"/_aws/execute-api/([a-z0-9]+)(/.*)?", re.DOTALL)
 _HOST_FORM: Final = re.compile(r"([a-z0-9]+)\.execute-api\.[a-z0-9]", re.IGNORECASE)
+_AWS_HOST: Final = re.compile(r"[a-z0-9]+\.execute-api\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
 _STAGE: Final = re.compile(r"/([A-Za-z0-9_-]{1,128})(/?)")
 _MAPPED: Final = re.compile(r"/([^/]+)(/?)|/?")
 _MANAGEMENT: Final = re.compile(r"/(?:@|%40)connections/")
@@ -48,6 +49,8 @@ class Location:
     Behind a custom domain name the mapping key belongs in the stage's place (7.02)."""
     is_custom_domain: bool = False
     """Whether a custom domain name led here and not the API's own endpoint (2.19)."""
+    region: str | None = None
+    """The Region that AWS's own host name says; None for all other addresses (2.01)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +58,15 @@ class ManagementTarget:
     """The connection an ``@connections`` request means.
 
     ``api_id`` is None when only the connection id names the API; ``stage`` is None when the
-    path has none, which on an API's own host is a wrong path (7.11).
+    path has none, which on an API's own host is a wrong path (7.11). ``region`` is that of AWS's
+    own host name, else None (7.01).
     """
 
     api_id: str | None
     stage: str | None
     connection_id: str
     is_custom_domain: bool = False
+    region: str | None = None
 
 
 def host_name(host: str) -> str:
@@ -113,6 +118,7 @@ def locate_connection(
         stage=stage,
         connection_id=unquote(connection_id),
         is_custom_domain=domain is not None,
+        region=_region(host, path) if domain is None else None,
     )
 
 
@@ -198,8 +204,20 @@ def _locate(host: str, path: str) -> Location | str:
         )
     stage, rest = match.groups()
     return Location(
-        api_id=api_id, stage=stage, rest=rest, domain_name=_domain_name(host, path, api_id)
+        api_id=api_id,
+        stage=stage,
+        rest=rest,
+        domain_name=_domain_name(host, path, api_id),
+        region=_region(host, path),
     )
+
+
+def _region(host: str, path: str) -> str | None:
+    """The Region in ``{api}.execute-api.{region}.amazonaws.com``, where the host names the API."""
+    if _PATH_FORM.fullmatch(path) is not None:
+        return None
+    found = _AWS_HOST.fullmatch(host_name(host))
+    return found.group(1) if found else None
 
 
 def _locate_on(domain: CustomDomain, host: str, path: str) -> Location | str:

@@ -140,8 +140,22 @@ class Management:
             raise self._refused(
                 target, request_id, Forbidden("Forbidden"), Cause.WRONG_STAGE, reason
             )
+        self._check_region(stage, target, request_id)
         self._check_endpoint(stage, target, request_id)
         self._count(target, request_id, stage.snapshot.account_id, stage.snapshot.region)
+
+    def _check_region(
+        self, stage: DeployedStage, target: ManagementTarget, request_id: str
+    ) -> None:
+        """Refuse calls through AWS's name of another Region. Rule 7.01."""
+        region = stage.snapshot.region
+        if target.region in {None, region}:
+            return
+        reason = (
+            f"the API is in {region}, and the host names {target.region}. Post to the domainName "
+            "of the event. [7.01, 7.11]"
+        )
+        raise self._refused(target, request_id, Forbidden("Forbidden"), Cause.WRONG_STAGE, reason)
 
     def _check_endpoint(
         self, stage: DeployedStage | None, target: ManagementTarget, request_id: str

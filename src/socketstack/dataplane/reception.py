@@ -1,6 +1,6 @@
 """Where a handshake leads: from an upgrade request to a deployed stage, or a refusal.
 
-Rules: 2.04, 2.17, 2.18, 2.42.
+Rules: 2.01, 2.04, 2.17, 2.18, 2.42.
 """
 
 from http import HTTPStatus
@@ -49,6 +49,13 @@ class Reception:
         if stage is None:
             reason, cause = self._why_not_deployed(location.api_id, location.stage)
             return Refused(status=_FORBIDDEN, reason=reason, cause=cause)
+        if location.region not in {None, stage.snapshot.region}:
+            return Refused(
+                status=_FORBIDDEN,
+                reason=f"API {location.api_id} is in {stage.snapshot.region}, and the host names "
+                f"{location.region}, where there is no such API. [2.01]",
+                cause=Cause.NO_SUCH_API,
+            )
         now_ms = self._clock.now_ms()
         request_id = self._ids.socket_id()
         connection = Connection(

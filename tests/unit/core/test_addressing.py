@@ -81,9 +81,37 @@ def test_handshake_address_is_found(host: str, path: str, rest: str, domain_name
     location = locate_upgrade(host, path)
 
     assert location == Location(
-        api_id="a1b2c3d4e5", stage="prod", rest=rest, domain_name=domain_name
+        api_id="a1b2c3d4e5",
+        stage="prod",
+        rest=rest,
+        domain_name=domain_name,
+        region="eu-west-1" if host == _AWS else None,
     )
     assert explain_upgrade(host, path) == ""
+
+
+@pytest.mark.parametrize(
+    ("host", "prefix", "region"),
+    [
+        pytest.param(_AWS, "", "eu-west-1", id="aws"),
+        pytest.param(f"{_AWS.upper()}:443", "", "eu-west-1", id="capitals-and-port"),
+        pytest.param(f"{_AWS}.", "", "eu-west-1", id="final-dot"),
+        pytest.param(
+            "a1b2c3d4e5.execute-api.cn-north-1.amazonaws.com.cn", "", "cn-north-1", id="china"
+        ),
+        pytest.param("a1b2c3d4e5.execute-api.localhost:4566", "", None, id="local"),
+        pytest.param("a1b2c3d4e5.execute-api.eu-west-1.example.com", "", None, id="own-name"),
+        pytest.param(_AWS, "/_aws/execute-api/a1b2c3d4e5", None, id="path-decides"),
+    ],
+)
+def test_region_is_read_from_the_names_of_aws(host: str, prefix: str, region: str | None) -> None:
+    """Only AWS's own host names say a Region, and only where they name the API."""
+    location = locate_upgrade(host, f"{prefix}/prod")
+    target = locate_connection(host, f"{prefix}/prod/@connections/abc=")
+
+    assert location is not None
+    assert target is not None
+    assert (location.region, target.region) == (region, region)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +179,12 @@ def test_management_address_is_found(
     """All forms of @connections name the connection, encoded or not."""
     target = locate_connection(host, path.format(connection_id).replace("@", sign))
 
-    assert target == ManagementTarget(api_id=api_id, stage=stage, connection_id="FDmBIeapIAMCIQg=")
+    assert target == ManagementTarget(
+        api_id=api_id,
+        stage=stage,
+        connection_id="FDmBIeapIAMCIQg=",
+        region="eu-west-1" if host == _AWS else None,
+    )
 
 
 @pytest.mark.parametrize(
