@@ -364,6 +364,46 @@ async def test_malformed_handshake_runs_nothing(
     assert_untouched(world)
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        pytest.param("HTTP/1.1", "HTTP/1.0", id="http-1.0"),
+        pytest.param("HTTP/1.1", "HTTP/2.0", id="http-2.0"),
+        pytest.param("Host: localhost:{port}\r\n", "", id="no-host"),
+        pytest.param("Host: localhost:{port}", "Host:", id="empty-host"),
+        pytest.param("Upgrade: w", "Content-Length: 5\r\nUpgrade: w", id="body"),
+        pytest.param("Upgrade: w", "Transfer-Encoding: chunked\r\nUpgrade: w", id="chunks"),
+    ],
+)
+async def test_handshake_beyond_the_standard_runs_nothing(
+    world: World, right: str, wrong: str
+) -> None:
+    """A WebSocket handshake is an HTTP/1.1 request with a host and without a body."""
+    world.deploy_echo()
+
+    async with RawClient.dial(world) as client:
+        whole = client.handshake(world).decode()
+        broken = whole.replace(right.format(port=world.port), wrong)
+        client.send(broken.encode())
+        answer = await read_http(client.reader)
+
+    assert broken != whole
+    assert answer.status == 400
+    assert world.calls() == []
+    assert_untouched(world)
+
+
+async def test_handshake_may_say_that_it_has_no_body(world: World) -> None:
+    """A content length of 0 is no body; the authorizer's event has it on AWS as well."""
+    world.deploy_echo()
+
+    async with RawClient.dial(world) as client:
+        client.send(client.handshake(world, Content_Length="0"))
+        answer = await read_http(client.reader)
+
+    assert answer.status == 101
+
+
 async def test_refused_client_may_try_again_on_its_connection(world: World) -> None:
     """A refusal leaves the HTTP connection usable, as plain HTTP has it."""
     world.deploy_echo()

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from socketstack.clock import Clock
 from socketstack.core import addressing
@@ -137,13 +137,8 @@ class DataPlane:
         if self._is_stopping:
             return _refusal(HTTPStatus.SERVICE_UNAVAILABLE)
         socket = web.WebSocketResponse(compress=False)
-        has_form = (
-            upgrade.header("Sec-WebSocket-Version") == _VERSION
-            and _KEY.fullmatch(upgrade.header("Sec-WebSocket-Key") or "")
-            and socket.can_prepare(request).ok
-        )
-        if not has_form:
-            return self._refuse_form(upgrade)
+        if not (_has_form(request, upgrade) and socket.can_prepare(request).ok):
+            return self._refuse_form(request, upgrade)
         try:
             outcome = await self._connect.admit(upgrade)
         except Exception:
@@ -257,14 +252,17 @@ class DataPlane:
         reason = f"{upgrade.method} {shown_path(upgrade.path)} is no WebSocket handshake. [2.21]"
         return self._told(status, reason, Cause.NOT_A_HANDSHAKE)
 
-    def _refuse_form(self, upgrade: Upgrade) -> web.Response:
-        """An upgrade request that RFC 6455 does not know."""
+    def _refuse_form(self, request: web.BaseRequest, upgrade: Upgrade) -> web.Response:
+        """A handshake that is none; whatever follows it on this connection is not read."""
         reason = (
-            f"the upgrade request for {shown_path(upgrade.path)} is malformed: it needs "
-            f"Sec-WebSocket-Version {_VERSION}, one Sec-WebSocket-Key of 16 bytes in base64, and "
-            "no body."
+            f"the upgrade request for {shown_path(upgrade.path)} is malformed: it needs HTTP/1.1, "
+            f"a Host, Sec-WebSocket-Version {_VERSION}, one Sec-WebSocket-Key of 16 bytes in "
+            "base64, and no body."
         )
-        return self._told(HTTPStatus.BAD_REQUEST, reason, Cause.MALFORMED_HANDSHAKE)
+        request.content.feed_eof()  # aiohttp would wait ten seconds for a body, the client gone or not
+        answer = self._told(HTTPStatus.BAD_REQUEST, reason, Cause.MALFORMED_HANDSHAKE)
+        answer.force_close()
+        return answer
 
     def _end(self, connection_id: str, cause: Event) -> None:
         session = self._sessions.get(connection_id)
@@ -394,6 +392,18 @@ def _upgrade(request: web.BaseRequest) -> Upgrade:
         headers=tuple(_as_sent(request)),
         source_ip=request.remote or "",
         is_websocket=asks,
+    )
+
+
+def _has_form(request: web.BaseRequest, upgrade: Upgrade) -> bool:
+    """Whether a handshake is whole: HTTP/1.1 with a host, key and version, and without a body."""
+    return bool(
+        request.version == HttpVersion11
+        and upgrade.host
+        and upgrade.header("Sec-WebSocket-Version") == _VERSION
+        and _KEY.fullmatch(upgrade.header("Sec-WebSocket-Key") or "")
+        and "Transfer-Encoding" not in request.headers
+        and request.headers.get("Content-Length", "0") == "0"
     )
 
 
