@@ -72,6 +72,11 @@ class Engine:
         """Where AWS clients find the engine."""
         return f"http://localhost:{self.port}"
 
+    @property
+    def socket_endpoint(self) -> str:
+        """Start of every ``ApiEndpoint``: clients dial it as it is (1.16)."""
+        return f"ws://localhost:{self.port}"
+
     async def start(self) -> None:
         """Build the parts and open the port."""
         settings = self.settings
@@ -92,6 +97,7 @@ class Engine:
             workdir=self._workdir,
             max_processes=settings.max_processes,
             endpoint=self.endpoint,
+            socket_endpoint=f"{self.socket_endpoint}/",
             region=settings.region,
             ca_bundle=authority.bundle,
             debug_port=settings.debug_port,
@@ -125,7 +131,7 @@ class Engine:
             clock=self.clock,
             ids=self.ids,
             trace=self.trace,
-            endpoint=f"ws://localhost:{self.port}",
+            endpoint=self.socket_endpoint,
             can_log=AccountLogging(),
         )
         self._cloudformation = CloudFormation(
@@ -167,7 +173,10 @@ class Engine:
             skips=Skips(clock=self.gateway_clock, store=self.store, trace=self.trace),
         )
         control_plane = ControlPlaneWeb(
-            plane, account_id=self.settings.account_id, region=self.settings.region
+            plane,
+            account_id=self.settings.account_id,
+            region=self.settings.region,
+            is_function=self.identities.is_function,
         )
         rooms = Rooms(
             upgrade=self.data_plane.upgrade,

@@ -1,11 +1,12 @@
 """The control plane over HTTP: bytes in, bytes out, and the one place that maps errors.
 
-Rules: 1.01 to 1.06. Signatures are not checked here, the credential scope only tells the region;
-where they are to be checked, that happens before (``services.guard``).
+Rules: 1.01 to 1.06, 1.16. Signatures are not checked here, the credential scope only tells the
+region; where they are to be checked, that happens before (``services.guard``).
 """
 
 import logging
 import re
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
@@ -13,10 +14,11 @@ from aiohttp import web
 from socketstack.controlplane import rest_json
 from socketstack.controlplane.caller import Caller
 from socketstack.controlplane.plane import ControlPlane
+from socketstack.core.model import Record
 from socketstack.errors import NotImplementedYet, ServiceError
 
 _SCOPE: Final = re.compile(
-    r"(?:Credential=)?[^/,\s]+/\d{8}/(?P<region>[^/,\s]+)/[^/,\s]+/aws4_request"
+    r"(?:Credential=)?(?P<key>[^/,\s]+)/\d{8}/(?P<region>[^/,\s]+)/[^/,\s]+/aws4_request"
 )
 _LOG: Final = logging.getLogger(__name__)
 
@@ -28,6 +30,8 @@ class ControlPlaneWeb:
         plane: What carries the operations out.
         account_id: The account of every caller.
         region: The region of callers that do not sign.
+        is_function: Whether an access key is a function's: functions see every ``ApiEndpoint``
+            with ``wss``, as on AWS, since they put ``https`` in its place to call back.
     """
 
     def __init__(
@@ -36,10 +40,12 @@ class ControlPlaneWeb:
         *,
         account_id: str = "000000000000",
         region: str = "us-east-1",
+        is_function: Callable[[str], bool] = lambda _access_key_id: False,
     ) -> None:
         self._plane = plane
         self._account_id = account_id
         self._region = region
+        self._is_function = is_function
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer one request; errors become AWS's JSON errors, never an exception."""
@@ -71,10 +77,21 @@ class ControlPlaneWeb:
         if self._plane.serves(operation.name):
             query = request.rel_url.query.items()
             parameters = rest_json.decode(operation, match.labels, query, body)
-        result = self._plane.call(operation.name, parameters, self._caller(request))
-        return rest_json.encode(operation, result)
-
-    def _caller(self, request: web.BaseRequest) -> Caller:
         signed = request.headers.get("Authorization") or request.query.get("X-Amz-Credential", "")
         scope = _SCOPE.search(signed)
-        return Caller(self._account_id, scope["region"] if scope else self._region)
+        caller = Caller(self._account_id, scope["region"] if scope else self._region)
+        result = self._plane.call(operation.name, parameters, caller)
+        if scope is not None and self._is_function(scope["key"]):
+            result = _seen_from_within(result)
+        return rest_json.encode(operation, result)
+
+
+def _seen_from_within(result: Record) -> Record:
+    """What a function reads: socket addresses as AWS gives them (1.16)."""
+    items = result.get("Items")
+    if isinstance(items, list):
+        return {**result, "Items": [_seen_from_within(item) for item in items]}
+    endpoint = result.get("ApiEndpoint")
+    if not isinstance(endpoint, str):
+        return result
+    return {**result, "ApiEndpoint": endpoint.replace("ws://", "wss://", 1)}

@@ -76,6 +76,7 @@ def process_environment(
     places: Places,
     stream: str,
     endpoint: str,
+    socket_endpoint: str,
     ca_bundle: Path | None,
     region: str,
     credentials: Credentials,
@@ -87,11 +88,18 @@ def process_environment(
         places: The folders of this process.
         stream: Its log stream.
         endpoint: Where AWS calls go, as URL.
+        socket_endpoint: Start of every ``ApiEndpoint``, such as ``ws://localhost:4566/``; empty
+            for none. In the function's variables its scheme becomes ``wss``, as on AWS: functions
+            put ``https`` in its place to call back, and trust the engine's certificates (1.16).
         ca_bundle: Certificate authorities to trust, None for those of the machine.
         region: The region when the function names none.
         credentials: The session of its execution role.
     """
-    own = {name: value for name, value in function.environment.items() if name not in RESERVED}
+    own = {
+        name: value.replace(socket_endpoint, socket_endpoint.replace("ws://", "wss://", 1))
+        for name, value in function.environment.items()
+        if name not in RESERVED
+    }
     if "PYTHONPATH" in own:
         own["PYTHONPATH"] = _in_places(own["PYTHONPATH"], places)
     return {

@@ -80,6 +80,7 @@ class LocalRunner:
         workdir: Path,
         max_processes: int,
         endpoint: str,
+        socket_endpoint: str = "",
         region: str,
         ca_bundle: Path | None,
         debug_port: int | None,
@@ -97,6 +98,7 @@ class LocalRunner:
             workdir: An existing folder; the runner uses a folder of its own inside.
             max_processes: Processes per function; calls above that wait in line.
             endpoint: The engine's URL, as functions reach it.
+            socket_endpoint: Start of every ``ApiEndpoint``, which functions see with ``wss``.
             region: Region of functions that name none.
             ca_bundle: Certificate authorities that functions trust; None for the machine's.
             debug_port: First port for debuggers; None when not debugging. With it there is one
@@ -114,6 +116,7 @@ class LocalRunner:
         self._clock = clock
         self._ids = ids
         self._endpoint = endpoint
+        self._socket_endpoint = socket_endpoint
         self._region = region
         self._ca_bundle = ca_bundle
         self._debug_port = debug_port
@@ -406,6 +409,7 @@ class LocalRunner:
                 places=places,
                 stream=stream,
                 endpoint=self._endpoint,
+                socket_endpoint=self._socket_endpoint,
                 ca_bundle=self._ca_bundle,
                 region=self._region,
                 credentials=self._credentials_of(edition.function),

@@ -97,6 +97,11 @@ class Identities:
             self._keys[access_key_id] = self._read_key(access_key_id)
         return self._keys[access_key_id]
 
+    def is_function(self, access_key_id: str) -> bool:
+        """Whether a key is of a function's execution role."""
+        key = self._sessions.find(access_key_id)
+        return key is not None and key.assumed_by == LAMBDA
+
     # What they may do
 
     def may(

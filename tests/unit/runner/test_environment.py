@@ -42,6 +42,7 @@ def environment_of(ca_bundle: Path | None = None, **configuration: Any) -> dict[
         places=PLACES,
         stream="2026/01/31/[7]abc",
         endpoint="http://localhost:4566",
+        socket_endpoint="ws://localhost:4566/",
         ca_bundle=ca_bundle,
         region="us-east-1",
         credentials=CREDENTIALS,
@@ -151,3 +152,22 @@ def test_credentials_are_those_of_the_execution_role() -> None:
     assert environment["AWS_ACCESS_KEY_ID"] == "ASIAFUNCTION"
     assert environment["AWS_SECRET_ACCESS_KEY"] == "secret"
     assert environment["AWS_SESSION_TOKEN"] == "token"
+
+
+@pytest.mark.parametrize(
+    ("value", "seen"),
+    [
+        pytest.param("ws://localhost:4566/x/dev", "wss://localhost:4566/x/dev", id="own"),
+        pytest.param("wss://localhost:4566/x", "wss://localhost:4566/x", id="wss-already"),
+        pytest.param("ws://localhost:45660/x", "ws://localhost:45660/x", id="another-port"),
+        pytest.param("ws://example.com/x", "ws://example.com/x", id="another-host"),
+        pytest.param(
+            '{"a":"ws://localhost:4566/x","b":"ws://localhost:4566/y"}',
+            '{"a":"wss://localhost:4566/x","b":"wss://localhost:4566/y"}',
+            id="within-a-text",
+        ),
+    ],
+)
+def test_functions_see_socket_addresses_as_on_aws(value: str, seen: str) -> None:
+    """An API's endpoint in a variable begins with wss, so that https can take its place."""
+    assert environment_of(environment={"API_ENDPOINT": value})["API_ENDPOINT"] == seen
