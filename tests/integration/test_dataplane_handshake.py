@@ -721,6 +721,9 @@ async def test_connect_without_usable_answer_gives_502(world: World, result: Inv
         pytest.param(route("$connect", "nosuchfunction"), id="no-such-function"),
         pytest.param(route("$connect"), id="no-integration"),
         pytest.param(
+            route("$connect", integration=proxy("connect", integration_method="GET")), id="by-get"
+        ),
+        pytest.param(
             route("$connect", integration=proxy("connect", integration_type=IntegrationType.MOCK)),
             id="other-integration-type",
         ),

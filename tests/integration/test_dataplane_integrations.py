@@ -606,6 +606,27 @@ async def test_function_gets_the_rendered_template(world: World) -> None:
     assert world.permits.asked[-1][0] == function_arn("add")
 
 
+@pytest.mark.parametrize("invocation", [None, "'Event'"])
+async def test_function_behind_another_method_is_not_called(
+    world: World, invocation: str | None
+) -> None:
+    """AWS with a function that is to be called by GET gives the error frame. 1.55."""
+    world.answer("add", returned({}))
+    header = "integration.request.header.X-Amz-Invocation-Type"
+    called = proxy(
+        "add",
+        integration_type=IntegrationType.AWS,
+        integration_method="GET",
+        request_parameters={} if invocation is None else {header: invocation},
+        responses=(response(template="called"),),
+    )
+    world.deploy(to(called))
+
+    assert json.loads(await answer_to(world, "{}"))["message"] == "Internal server error"
+    assert world.calls("add") == []
+    assert world.services.later == []
+
+
 @pytest.mark.parametrize(
     ("message", "expected"),
     [

@@ -3,7 +3,7 @@
 An outcome is a function's ``InvokeResult``, or ``TimedOut``, or ``Unreachable`` with the reason.
 Types that are not in the table are unreachable, never silently fine.
 
-Rules: 2.11, 2.12, 3.26, 3.27, 5.33, 5.35, 6.20.
+Rules: 1.55, 2.11, 2.12, 3.26, 3.27, 5.33, 5.35, 6.20.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,6 +18,9 @@ from socketstack.dataplane.permits import Permits
 from socketstack.dataplane.roles import NoRoles, Roles
 from socketstack.errors import FunctionThrottled, RunnerError
 from socketstack.runner.base import Runner
+
+_POST: Final = "POST"
+"""The only method by which Lambda's Invoke can be called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class Integrations:
             role_arn=integration.credentials_arn,
             variables=variables,
             timeout_ms=integration.timeout_ms,
+            method=integration.integration_method,
         )
 
     async def invoke(
@@ -99,13 +103,16 @@ class Integrations:
         role_arn: str | None,
         variables: Mapping[str, str],
         timeout_ms: int,
+        method: str | None = _POST,
     ) -> Outcome:
-        """Call the function that a URI names.
+        """Call the function that a URI names, by POST; None is POST too (1.55).
 
         With ``role_arn`` that role is assumed for the call, and not the function's resource
         policy decides but the role (3.26); it may name stage variables (5.64).
         """
-        function = self.function(uri, source_arn=source_arn, role_arn=role_arn, variables=variables)
+        function = self.function(
+            uri, source_arn=source_arn, role_arn=role_arn, variables=variables, method=method
+        )
         if isinstance(function, Unreachable):
             return function
         try:
@@ -118,9 +125,21 @@ class Integrations:
             return Unreachable(str(error), cause)
 
     def function(
-        self, uri: str, *, source_arn: str, role_arn: str | None, variables: Mapping[str, str]
+        self,
+        uri: str,
+        *,
+        source_arn: str,
+        role_arn: str | None,
+        variables: Mapping[str, str],
+        method: str | None = _POST,
     ) -> str | Unreachable:
         """The ARN of the function that a URI names, when API Gateway may call it."""
+        if method not in {None, _POST}:
+            return Unreachable(
+                f"Functions are called by POST, and the integration says {method}. Set its "
+                "IntegrationMethod to POST and deploy. [1.55]",
+                Cause.INTEGRATION_SETTINGS,
+            )
         function = function_of(uri, variables)
         if function is None:
             reason = f"The integration URI {uri!r} names no function."

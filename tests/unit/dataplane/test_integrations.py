@@ -70,6 +70,7 @@ def proxy(
     kind: IntegrationType = IntegrationType.AWS_PROXY,
     timeout_ms: int = 29_000,
     credentials_arn: str | None = None,
+    method: str | None = "POST",
 ) -> Integration:
     """An integration, by default with the function."""
     return Integration(
@@ -78,6 +79,7 @@ def proxy(
         integration_uri=uri,
         timeout_ms=timeout_ms,
         credentials_arn=credentials_arn,
+        integration_method=method,
     )
 
 
@@ -247,3 +249,24 @@ async def test_failed_call_is_a_result() -> None:
     world.runner.answers["echo"] = failed
 
     assert await world.call(proxy()) is failed
+
+
+async def test_function_is_called_without_a_method_too() -> None:
+    """An integration that names no method calls its function. Rule 1.55."""
+    world = World()
+
+    assert await world.call(proxy(method=None)) == DONE
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "ANY"])
+async def test_function_behind_another_method_is_not_called(method: str) -> None:
+    """Lambda takes POST only, so an integration with another method fails. Rule 1.55."""
+    world = World()
+
+    outcome = await world.call(proxy(method=method))
+
+    assert isinstance(outcome, Unreachable)
+    assert method in outcome.reason
+    assert "IntegrationMethod to POST" in outcome.reason
+    assert world.runner.calls == []
+    assert world.permits.asked == []

@@ -47,6 +47,7 @@ class FunctionBackend:
             role_arn=exchange.integration.credentials_arn,
             variables=exchange.variables,
             timeout_ms=request.timeout_ms,
+            method=exchange.integration.integration_method,
         )
         return _answer(result) if isinstance(result, InvokeResult) else result
 
@@ -57,6 +58,7 @@ class FunctionBackend:
             source_arn=exchange.source_arn,
             role_arn=exchange.integration.credentials_arn,
             variables=exchange.variables,
+            method=exchange.integration.integration_method,
         )
         if isinstance(function, Unreachable):
             return function
