@@ -258,6 +258,7 @@ def _integration(subject: Subject) -> None:
         if not _MAPPED_VALUE.fullmatch(str(value)):
             raise BadRequest(f"Invalid mapping expression specified: {value}")
     _template_selection(record, sources.MESSAGE)
+    _templates_size(record, "RequestTemplates")
 
 
 def _integration_uri(record: Record) -> None:
@@ -290,6 +291,16 @@ def _template_selection(record: Record, readable: tuple[tuple[str, ...], ...]) -
         sources.verify_expression("TemplateSelectionExpression", selection, readable)
 
 
+def _templates_size(record: Record, member: str) -> None:
+    """All templates of one side together; one template's limit is the model's. Rule 5.52."""
+    size = sum(len(str(each).encode()) for each in mapping(record, member).values())
+    if size > limits.MAPPING_TEMPLATES_MAX_BYTES:
+        raise BadRequest(
+            f"Invalid {member}: they have {size} bytes together, "
+            f"{limits.MAPPING_TEMPLATES_MAX_BYTES} are allowed."
+        )
+
+
 def _integration_response(subject: Subject) -> None:
     key = text(subject.record, "IntegrationResponseKey")
     if key != "$default" and not sources.is_pattern(key):  # 1.62
@@ -307,6 +318,7 @@ def _integration_response(subject: Subject) -> None:
                 "integration.response.body.PATH or 'text'."
             )
     _template_selection(subject.record, sources.MESSAGE_AND_RESPONSE)
+    _templates_size(subject.record, "ResponseTemplates")
 
 
 def _authorizer(subject: Subject) -> None:

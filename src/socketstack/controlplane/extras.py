@@ -1,6 +1,6 @@
 """The operations outside the table of kinds: tags, single settings, model templates.
 
-Rules: 1.23 to 1.25, 1.43, 1.99; the status codes stand in the model (1.04).
+Rules: 1.23 to 1.25, 1.43, 1.99, 3.23; the status codes stand in the model (1.04).
 """
 
 import re
@@ -80,6 +80,11 @@ class Extras:
         path, record = self._crud.find(STAGE, parameters, caller)
         record.pop("AccessLogSettings", None)
         self._put_stage(path, record)
+        return {}
+
+    def reset_authorizers_cache(self, parameters: Record, caller: Caller) -> Record:
+        """Forget decisions kept for a stage: there are none to forget (3.23)."""
+        self._crud.find(STAGE, parameters, caller)
         return {}
 
     def get_model_template(self, parameters: Record, caller: Caller) -> Record:

@@ -86,6 +86,7 @@ class ControlPlane:
             "DeleteRouteSettings": extras.delete_route_settings,
             "DeleteAccessLogSettings": extras.delete_access_log_settings,
             "GetModelTemplate": extras.get_model_template,
+            "ResetAuthorizersCache": extras.reset_authorizers_cache,
         }
 
     def serves(self, operation: str) -> bool:

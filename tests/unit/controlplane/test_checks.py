@@ -375,6 +375,33 @@ def test_integrations_of_all_types_are_accepted(bench: Bench, api: str, members:
     assert {member: made[member] for member in members} == members
 
 
+def _templates(size: int) -> dict[str, str]:
+    """Templates of so many bytes together, none of them too long; two bytes a character."""
+    full, rest = divmod(size // 2, 30_000)
+    return {f"t{number}": "\u00e9" * 30_000 for number in range(full)} | {"rest": "\u00e9" * rest}
+
+
+@pytest.mark.parametrize("side", ["request", "response"])
+def test_templates_have_300_kb_together(bench: Bench, api: str, side: str) -> None:
+    """As many templates as fit into 307200 bytes are taken, and not two bytes more. Rule 5.52."""
+    if side == "request":
+        operation, listed = "CreateIntegration", "GetIntegrations"
+        member, place = "RequestTemplates", {"ApiId": api}
+        sent = {**place, "IntegrationType": "MOCK"}
+    else:
+        operation, listed = "CreateIntegrationResponse", "GetIntegrationResponses"
+        member, place = "ResponseTemplates", {"ApiId": api, "IntegrationId": bench.integration(api)}
+        sent = {**place, "IntegrationResponseKey": "$default"}
+
+    with pytest.raises(BadRequest, match="307202 bytes together, 307200 are allowed"):
+        bench.call(operation, **sent, **{member: _templates(307_202)})
+    refused = bench.items(listed, **place)
+    made = bench.call(operation, **sent, **{member: _templates(307_200)})
+
+    assert refused == []
+    assert made[member] == _templates(307_200)
+
+
 @pytest.mark.parametrize("key", ["ok", "/", "//", "/[/", "200"])
 def test_bad_integration_response_key_is_refused(bench: Bench, api: str, key: str) -> None:
     """The key is $default or a regular expression between slashes. Rule 1.62."""

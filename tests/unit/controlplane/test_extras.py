@@ -182,3 +182,23 @@ def test_model_template_of_endless_depth_ends(bench: Bench, api: str) -> None:
     template = bench.call("GetModelTemplate", ApiId=api, ModelId=model_id)["Value"]
 
     assert '"foo"' in str(template)
+
+
+def test_cache_of_authorizers_is_reset_without_effect(bench: Bench, api: str) -> None:
+    """WebSocket APIs keep no decisions, so nothing changes but that it is told. Rule 1.04."""
+    bench.stage(api)
+    before = bench.call("GetStage", ApiId=api, StageName="dev")
+
+    assert bench.call("ResetAuthorizersCache", ApiId=api, StageName="dev") == {}
+    assert bench.call("GetStage", ApiId=api, StageName="dev") == before
+
+
+@pytest.mark.parametrize(("known", "stage"), [(True, "prod"), (False, "dev")])
+def test_cache_of_an_unknown_stage_is_not_found(
+    bench: Bench, api: str, *, known: bool, stage: str
+) -> None:
+    """Resetting what is not there is 404. Rules 1.04, 1.103."""
+    bench.stage(api)
+
+    with pytest.raises(NotFound):
+        bench.call("ResetAuthorizersCache", ApiId=api if known else "nosuchapi1", StageName=stage)
