@@ -18,8 +18,10 @@ from dataplane_world import (
     REGION,
     STAGE,
     World,
+    allowed,
     eventually,
     function_arn,
+    guarded_connect,
     proxy,
     raised,
     returned,
@@ -709,6 +711,32 @@ async def test_function_can_be_called_asynchronously(world: World) -> None:
 
 
 # AWS with other services
+
+
+async def test_context_of_the_authorizer_is_text_in_templates_mappings_and_logs(
+    world: World, backend: HttpBackend
+) -> None:
+    """Numbers and booleans of the authorizer are text everywhere but in its own result. 3.18."""
+    world.answer("authorizer", allowed(context={"level": 7, "is_admin": True}))
+    lengths = "$context.authorizer.level.length() $context.authorizer.is_admin.length()"
+    mapped = {"integration.request.header.level": "context.authorizer.level"}
+    called = integration(
+        "HTTP",
+        f"{backend.url}/x",
+        request_parameters=mapped,
+        responses=(response(template=lengths),),
+    )
+    log = StageLogging(
+        access=AccessLogging(
+            f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:access",
+            "$context.authorizer.level $context.authorizer.is_admin $context.eventType",
+        )
+    )
+    world.deploy(guarded_connect(), to(called), logging=log)
+
+    assert await answer_to(world, "{}") == "1 4"
+    assert backend.received[0].header("level") == "7"
+    await eventually(lambda: "7 true MESSAGE" in world.logs.access)
 
 
 async def test_service_is_called_as_the_role(world: World) -> None:
