@@ -23,6 +23,8 @@ class Route:
     timeout_ms: int | None = None
     integration: Mapping[str, Any] = field(default_factory=dict)
     """Further members of the integration."""
+    responses: tuple[Mapping[str, Any], ...] = ()
+    """Integration responses; without a key of their own they have ``$default``."""
     members: Mapping[str, Any] = field(default_factory=dict)
     """Further members of the route."""
 
@@ -130,6 +132,12 @@ class ApiBuilder:
         made = self._gateway.create_integration(
             ApiId=self.api_id, **{**called, **route.integration}
         )
+        for response in route.responses:
+            self._gateway.create_integration_response(
+                ApiId=self.api_id,
+                IntegrationId=made["IntegrationId"],
+                **{"IntegrationResponseKey": "$default", **response},
+            )
         return {"Target": f"integrations/{made['IntegrationId']}"}
 
 

@@ -272,6 +272,19 @@ def test_stage_variables_are_kept(account: Account, api_id: str) -> None:
     assert stage_of(account, api_id)["StageVariables"] == wanted
 
 
+@rule("1.04")
+def test_authorizers_cache_is_reset_with_204(account: Account, api_id: str) -> None:
+    """Resetting the cache of a stage is 204 without body, and 404 where there is no stage."""
+    account.gateway.create_stage(ApiId=api_id, StageName="dev")
+
+    with account.recorded("ResetAuthorizersCache") as answers:
+        account.gateway.reset_authorizers_cache(ApiId=api_id, StageName="dev")
+    told = refusal(account.gateway.reset_authorizers_cache, ApiId=api_id, StageName="none")
+
+    assert [(each.status, each.body) for each in answers] == [(204, b"")]
+    assert told.status == 404
+
+
 @rule("1.103")
 def test_deleted_stage_is_not_found(account: Account, api_id: str) -> None:
     """After DeleteStage a read gives 404."""
