@@ -69,6 +69,12 @@ HOSTILE = [
         "Binary frames are not supported",
         id="binary-in-fragments",
     ),
+    pytest.param(
+        frame(BINARY, b"a", is_final=False),
+        1003,
+        "Binary frames are not supported",
+        id="first-fragment-of-a-binary-message",
+    ),
     pytest.param(frame(TEXT, b"\xff\xfe"), 1007, "Invalid UTF-8", id="invalid-utf-8"),
     pytest.param(frame(TEXT, b"\xed\xa0\x80"), 1007, "Invalid UTF-8", id="surrogate"),
     pytest.param(

@@ -75,6 +75,7 @@ def test_what_is_within_the_limits_is_one_message(
         case("6.01 6.03 8.16", "message-of-131073", fragments(131_073), 1009),
         case("6.01 6.03", "far-too-long", fragments(400_000), 1009),
         case("6.05 8.16", "binary", frame(BINARY, b"\x00\x01"), 1003),
+        case("6.05", "begun-binary", frame(BINARY, b"\x00", is_final=False), 1003),
         case("6.05", "binary-that-is-json", frame(BINARY, b'{"action":"echo"}'), 1003),
     ],
 )

@@ -45,8 +45,8 @@ class Inbox:
     on_lost: Callable[[], None] | None
     """Called when it is, however many messages wait."""
     read: Callable[[], Awaitable[Any]]
-    """The next message, whole and within the limits: TEXT with ``str``, BINARY, PING or PONG with
-    bytes, CLOSE with code (0: none) and reason. Raises ``EofStream`` when the connection is lost
+    """The next message, whole and within the limits: TEXT with ``str``, PING or PONG with bytes,
+    CLOSE with code (0: none) and reason. Raises ``EofStream`` when the connection is lost
     and ``WebSocketError`` with the close code after an offence; ``gone`` is all that follows."""
 
     def __init__(self, protocol: RequestHandler, loop: asyncio.AbstractEventLoop) -> None:

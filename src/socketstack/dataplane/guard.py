@@ -1,12 +1,12 @@
 """The frame guard: what aiohttp's reader does not check of a client's frames.
 
-aiohttp limits whole messages and not frames, takes unmasked frames, and misses a message that
-begins inside an empty one. The guard reads frame headers only, and passes every byte before the
-first offence on to the reader, which checks the rest of the protocol. From the offence on it skips
-frames, up to the client's close frame: our close code arrives only at a client whose bytes are
-still read.
+aiohttp limits whole messages and not frames, takes unmasked frames, misses a message that begins
+inside an empty one, and tells of a binary message only when its last frame is there. The guard
+reads frame headers only, and passes every byte before the first offence on to the reader, which
+checks the rest of the protocol. From the offence on it skips frames, up to the client's close
+frame: our close code arrives only at a client whose bytes are still read.
 
-Rules: 6.01 to 6.04.
+Rules: 6.01 to 6.05.
 """
 
 from typing import Final
@@ -15,6 +15,7 @@ from socketstack.core.limits import FRAME_MAX_BYTES, MESSAGE_MAX_BYTES
 
 PROTOCOL_ERROR: Final = 1002
 TOO_BIG: Final = 1009
+UNSUPPORTED: Final = 1003
 
 _FIN: Final = 0x80
 _OPCODE: Final = 0x0F
@@ -22,6 +23,7 @@ _MASKED: Final = 0x80
 _LENGTH: Final = 0x7F
 _CONTINUATION: Final = 0x0
 _TEXT: Final = 0x1
+_BINARY: Final = 0x2
 _CLOSE: Final = 0x8
 _LENGTH_16: Final = 126
 _LENGTH_64: Final = 127
@@ -137,6 +139,8 @@ class FrameGuard:
         self._message_bytes += self._left
         if self._left > FRAME_MAX_BYTES or self._message_bytes > MESSAGE_MAX_BYTES:
             return TOO_BIG
+        if opcode == _BINARY:
+            return UNSUPPORTED
         self._is_in_message = not head[0] & _FIN
         if not self._is_in_message:
             self._message_bytes = 0

@@ -54,7 +54,12 @@ _CAUSES: Final = {
     Event.REMOVED: Cause.REMOVED,
 }
 """Endings that somebody may wonder about; the others are what client or functions wanted."""
-_OFFENCES: Final = {1002: Event.PROTOCOL_ERROR, 1007: Event.INVALID_TEXT, 1009: Event.TOO_BIG}
+_OFFENCES: Final = {
+    1002: Event.PROTOCOL_ERROR,
+    1003: Event.BINARY,
+    1007: Event.INVALID_TEXT,
+    1009: Event.TOO_BIG,
+}
 
 _logger = logging.getLogger(__name__)
 
@@ -159,8 +164,6 @@ class Session:
     async def _receive(self, message: WSMessage) -> None:
         if message.type is WSMsgType.TEXT:
             await self._take(message.data)
-        elif message.type is WSMsgType.BINARY:
-            self.end(Event.BINARY)
         elif message.type is WSMsgType.PING:
             self._pong(message.data)
         elif message.type is WSMsgType.CLOSE:

@@ -259,7 +259,8 @@ class DataPlane:
             f"a Host, Sec-WebSocket-Version {_VERSION}, one Sec-WebSocket-Key of 16 bytes in "
             "base64, and no body."
         )
-        request.content.feed_eof()  # aiohttp would wait ten seconds for a body, the client gone or not
+        # aiohttp would wait ten seconds for a body, the client gone or not.
+        request.content.feed_eof()
         answer = self._told(HTTPStatus.BAD_REQUEST, reason, Cause.MALFORMED_HANDSHAKE)
         answer.force_close()
         return answer
