@@ -1,9 +1,15 @@
-"""The composition root: builds the engine's parts around one Store, starts and stops them."""
+"""The composition root: builds the engine's parts around one Store, starts and stops them.
+
+``Engine`` has moto's services behind it. ``localstack.engine`` derives from it and puts
+LocalStack's in their place; the methods below ``The services behind it`` are all that differs.
+"""
 
 import asyncio
 import functools
 import os
 import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
@@ -14,10 +20,11 @@ from aiohttp.web_protocol import RequestHandler
 
 from socketstack import __version__
 from socketstack.clock import Clock, MovableClock, SystemClock
-from socketstack.controlplane.plane import ControlPlane
+from socketstack.controlplane.plane import Caller, ControlPlane
 from socketstack.controlplane.web import ControlPlaneWeb
 from socketstack.core.causes import Cause
 from socketstack.core.model import Json, Throttle
+from socketstack.core.principals import AccessKey
 from socketstack.dataplane.frames import guarded
 from socketstack.dataplane.throttling import AccountThrottles
 from socketstack.dataplane.web import DataPlane
@@ -27,9 +34,11 @@ from socketstack.inspector.live import LiveApi
 from socketstack.inspector.skips import Skips
 from socketstack.inspector.web import InspectorWeb
 from socketstack.listener import Listener, bind
+from socketstack.runner.base import FunctionCatalog, LogSink, Runner
 from socketstack.runner.local import LocalRunner
 from socketstack.services.api_keys import ApiKeysApi
 from socketstack.services.aws_actions import AwsActions
+from socketstack.services.aws_app import AnswersCalls, AwsApp
 from socketstack.services.cloudformation import CloudFormation
 from socketstack.services.functions import FunctionPermits, InvokeApi, MotoFunctions
 from socketstack.services.guard import Guard
@@ -46,6 +55,18 @@ from socketstack.workfolder import make_work_folder
 _BODY_MAX_BYTES: Final = 512 * 1024 * 1024
 _HTTP_CLOSE_SECONDS: Final = 0.2
 _REMOVALS: Final = frozenset({"DeleteApi", "DeleteStage"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The AWS services behind an engine, and what it knows through them."""
+
+    app: AwsApp
+    functions: FunctionCatalog
+    logs: LogSink
+    """Takes the lines of functions."""
+    can_log: Callable[[Caller], bool]
+    """Whether API Gateway may write execution logs in the caller's account (1.96)."""
 
 
 class Engine:
@@ -65,7 +86,7 @@ class Engine:
         self.trace = Trace(self.clock)
         self.store = Store()
         self._closing: set[asyncio.Task[None]] = set()
-        self._workdir = make_work_folder()
+        self.workdir = make_work_folder()
 
     @property
     def endpoint(self) -> str:
@@ -81,20 +102,21 @@ class Engine:
         """Build the parts and open the port."""
         settings = self.settings
         authority = LocalAuthority(
-            self._workdir,
+            self.workdir,
             outside_bundle=environment().get("SSL_CERT_FILE"),
             custom_domain=self._custom_domain,
         )
-        self.moto = MotoApp(account_id=settings.account_id, region=settings.region)
-        functions = MotoFunctions(self.moto)
-        self.identities = Identities(self.moto, clock=self.clock, ids=self.ids)
+        self.services = services = self._make_services()
+        self.identities = Identities(
+            services.app, clock=self.clock, ids=self.ids, inner_key=self._inner_key
+        )
         self.runner = LocalRunner(
-            catalog=functions,
-            logs=functions,
+            catalog=services.functions,
+            logs=services.logs,
             trace=self.trace,
             clock=self.clock,
             ids=self.ids,
-            workdir=self._workdir,
+            workdir=self.workdir,
             max_processes=settings.max_processes,
             endpoint=self.endpoint,
             socket_endpoint=f"{self.socket_endpoint}/",
@@ -104,20 +126,20 @@ class Engine:
             credentials=self.identities,
             engine_names=self.store.domain_names,
         )
-        self._invoke = InvokeApi(self.runner, functions, self.moto, clock=self.clock, ids=self.ids)
+        invoke = self._make_invoke()
         roles = IamRoles(self.identities)
         self.data_plane = DataPlane(
             store=self.store,
-            runner=self.runner,
-            permits=FunctionPermits(functions),
+            runner=self._make_gateway_runner(),
+            permits=FunctionPermits(services.functions),
             clock=self.gateway_clock,
             ids=self.ids,
             trace=self.trace,
-            logs=StageLogQueue(self.moto),
+            logs=StageLogQueue(services.app),
             logs_clock=self.clock,  # CloudWatch Logs takes nothing from the future
             callers=self.identities,
             roles=roles,
-            services=AwsActions(self.moto, may=roles.may, invoke=self._invoke),
+            services=AwsActions(services.app, may=roles.may, invoke=invoke),
             ca_bundle=authority.bundle,
             own_port=self.port,
             is_iam_enforced=settings.is_iam_enforced,
@@ -132,23 +154,20 @@ class Engine:
             ids=self.ids,
             trace=self.trace,
             endpoint=self.socket_endpoint,
-            can_log=AccountLogging(),
+            can_log=services.can_log,
         )
-        self._cloudformation = CloudFormation(
-            moto=self.moto, plane=plane, clock=self.clock, ids=self.ids, trace=self.trace
-        )
-        self.moto.replace_service("cloudformation", self._cloudformation.handle)
+        self._add_cloudformation(plane)
         api_keys = ApiKeysApi(
             store=self.store,
             clock=self.gateway_clock,
             ids=self.ids,
             trace=self.trace,
-            pass_on=self.moto.answer,
+            pass_on=services.app.answer,
             region=settings.region,
         )
-        self.moto.replace_service("apigateway", api_keys.handle)
+        services.app.replace_service("apigateway", api_keys.handle)
         self.trace.subscribe(self._close_removed)
-        self._web = web.Server(self._front_door(plane, functions).handle, request_factory=_request)
+        self._web = web.Server(self._front_door(plane, invoke).handle, request_factory=_request)
         connections = guarded(self._web, auto_decompress=False, access_log=None)
         self._listener = Listener(self._bound, connections, authority.server_context)
         self._listener.start()
@@ -158,33 +177,67 @@ class Engine:
         await self._listener.stop()
         await asyncio.gather(*self._closing, return_exceptions=True)
         await self.data_plane.stop()
-        await self._cloudformation.stop()
-        await self._invoke.stop()
+        await self._stop_services()
         await self._web.shutdown(_HTTP_CLOSE_SECONDS)
         await self.runner.stop()
-        await self.moto.stop()
-        shutil.rmtree(self._workdir, ignore_errors=True)
+        await self.services.app.stop()
+        shutil.rmtree(self.workdir, ignore_errors=True)
 
-    def _front_door(self, plane: ControlPlane, functions: MotoFunctions) -> FrontDoor:
+    # The services behind it
+
+    def _make_services(self) -> Services:
+        moto = MotoApp(account_id=self.settings.account_id, region=self.settings.region)
+        functions = MotoFunctions(moto)
+        self._moto, self._functions = moto, functions
+        return Services(app=moto, functions=functions, logs=functions, can_log=AccountLogging())
+
+    def _inner_key(self, access_key_id: str) -> AccessKey | None:
+        """A key that the services sign with when they call each other; moto's do not sign."""
+        del access_key_id
+        return None
+
+    def _make_invoke(self) -> AnswersCalls:
+        """What answers Lambda's ``Invoke``."""
+        self._invoke = InvokeApi(
+            self.runner, self._functions, self._moto, clock=self.clock, ids=self.ids
+        )
+        return self._invoke
+
+    def _make_gateway_runner(self) -> Runner:
+        """What calls functions for the data plane."""
+        return self.runner
+
+    def _add_cloudformation(self, plane: ControlPlane) -> None:
+        self._cloudformation = CloudFormation(
+            moto=self._moto, plane=plane, clock=self.clock, ids=self.ids, trace=self.trace
+        )
+        self._moto.replace_service("cloudformation", self._cloudformation.handle)
+
+    async def _stop_services(self) -> None:
+        await self._cloudformation.stop()
+        await self._invoke.stop()
+
+    def _front_door(self, plane: ControlPlane, invoke: AnswersCalls) -> FrontDoor:
         inspector = InspectorWeb(
             trace=self.trace,
             health=self._health,
-            live=LiveApi(catalog=functions, set_live=self.runner.set_live),
+            live=LiveApi(catalog=self.services.functions, set_live=self.runner.set_live),
             skips=Skips(clock=self.gateway_clock, store=self.store, trace=self.trace),
         )
         control_plane = ControlPlaneWeb(
             plane,
             account_id=self.settings.account_id,
             region=self.settings.region,
+            account_of=self._account_of,
             is_function=self.identities.is_function,
         )
         rooms = Rooms(
             upgrade=self.data_plane.upgrade,
             connections=self.data_plane.connections,
             control_plane=self._guarded(control_plane.handle, "apigateway"),
-            invoke=AwsWeb(self._invoke.handle, self._refusal("lambda")).handle,
+            invoke=AwsWeb(invoke.handle, self._refusal("lambda")).handle,
             own=inspector.handle,
-            other_services=AwsWeb(self.moto.handle, self._refusal(None)).handle,
+            other_services=AwsWeb(self.services.app.handle, self._refusal(None)).handle,
         )
         hosts = (*self.settings.allowed_hosts, self.settings.host)
         return FrontDoor(
@@ -197,6 +250,11 @@ class Engine:
     def _tell_refused(self, cause: Cause, message: str) -> None:
         """A request that the front door does not let in."""
         self.trace.emit(Step.REFUSED, f"403: {message}", cause=cause, status=403)
+
+    def _account_of(self, access_key_id: str) -> str:
+        """The account that an access key belongs to; here there is one account."""
+        del access_key_id
+        return self.settings.account_id
 
     def _custom_domain(self, host_name: str) -> str | None:
         """The custom domain name that a host name is, as it is configured."""

@@ -18,7 +18,7 @@ from socketstack.core.model import Record
 from socketstack.errors import NotImplementedYet, ServiceError
 
 _SCOPE: Final = re.compile(
-    r"(?:Credential=)?(?P<key>[^/,\s]+)/\d{8}/(?P<region>[^/,\s]+)/[^/,\s]+/aws4_request"
+    r"(?:Credential=)?(?P<key>[^/,\s=]+)/\d{8}/(?P<region>[^/,\s]+)/[^/,\s]+/aws4_request"
 )
 _LOG: Final = logging.getLogger(__name__)
 
@@ -28,8 +28,9 @@ class ControlPlaneWeb:
 
     Args:
         plane: What carries the operations out.
-        account_id: The account of every caller.
+        account_id: The account of callers that do not sign.
         region: The region of callers that do not sign.
+        account_of: The account of callers that do, by their access key id.
         is_function: Whether an access key is a function's: functions see every ``ApiEndpoint``
             with ``wss``, as on AWS, since they put ``https`` in its place to call back.
     """
@@ -40,9 +41,11 @@ class ControlPlaneWeb:
         *,
         account_id: str = "000000000000",
         region: str = "us-east-1",
+        account_of: Callable[[str], str] | None = None,
         is_function: Callable[[str], bool] = lambda _access_key_id: False,
     ) -> None:
         self._plane = plane
+        self._account_of = account_of or (lambda _access_key_id: account_id)
         self._account_id = account_id
         self._region = region
         self._is_function = is_function
@@ -79,11 +82,15 @@ class ControlPlaneWeb:
             parameters = rest_json.decode(operation, match.labels, query, body)
         signed = request.headers.get("Authorization") or request.query.get("X-Amz-Credential", "")
         scope = _SCOPE.search(signed)
-        caller = Caller(self._account_id, scope["region"] if scope else self._region)
-        result = self._plane.call(operation.name, parameters, caller)
+        result = self._plane.call(operation.name, parameters, self._caller(scope))
         if scope is not None and self._is_function(scope["key"]):
             result = _seen_from_within(result)
         return rest_json.encode(operation, result)
+
+    def _caller(self, scope: re.Match[str] | None) -> Caller:
+        if scope is None:
+            return Caller(self._account_id, self._region)
+        return Caller(self._account_of(scope["key"]), scope["region"])
 
 
 def _seen_from_within(result: Record) -> Record:

@@ -64,6 +64,8 @@ class AccessKey:
     ``expires_at_ms`` is None for keys that last. ``session_policy`` is the JSON text of the
     policy that bounds a session, None for a session without one. ``assumed_by`` is the service
     that assumed the session's role, for example ``lambda.amazonaws.com``; empty for others.
+    ``is_inner`` marks the key that the services of this process sign with among themselves, which
+    nobody else has: what they do in their own name is not asked about.
     """
 
     access_key_id: str
@@ -74,6 +76,7 @@ class AccessKey:
     is_active: bool = True
     session_policy: str | None = None
     assumed_by: str = ""
+    is_inner: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,11 +23,10 @@ from botocore.loaders import Loader
 
 from socketstack.core.policy import PolicyDecision
 from socketstack.core.service_calls import ServiceAnswer, ServiceCall, ServiceRefusal
+from socketstack.services.aws_app import AnswersCalls
 from socketstack.services.call_resources import Place
 from socketstack.services.demands import demands_of
 from socketstack.services.http import AwsRequest
-from socketstack.services.invocations import InvokeApi
-from socketstack.services.moto_app import MotoApp
 
 MayRole = Callable[[str, str, str], PolicyDecision]
 """Whether a role may do an action to a resource."""
@@ -44,7 +43,7 @@ _DROPPED: Final = frozenset({"authorization", "content-length", "host", "transfe
 class AwsActions:
     """Calls moto for integrations, and functions that nobody waits for."""
 
-    def __init__(self, app: MotoApp, *, may: MayRole, invoke: InvokeApi) -> None:
+    def __init__(self, app: AnswersCalls, *, may: MayRole, invoke: AnswersCalls) -> None:
         self._app = app
         self._may = may
         self._invoke = invoke

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from socketstack.runner.base import Function, LogLine
+from socketstack.services.aws_app import AwsApp
 from socketstack.services.log_queue import PENDING_MAX_LINES, Batch, LogQueue
-from socketstack.services.moto_app import MotoApp
 
 
 class FunctionLogs:
     """Takes the lines of functions, on the event loop's thread."""
 
-    def __init__(self, app: MotoApp) -> None:
+    def __init__(self, app: AwsApp) -> None:
         self._queue = LogQueue(app)
 
     def write(self, function: Function, stream: str, lines: Sequence[LogLine]) -> None:

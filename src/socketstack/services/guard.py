@@ -65,6 +65,8 @@ class Guard:
         caller = self._identities.identify(_signed(request), service=service, region=None)
         if isinstance(caller, SignatureRefusal):
             return self._refuse(request, service, caller.code, caller.message, caller.reason)
+        if caller.key.is_inner:
+            return None
         place = Place(region=targets.region_of(request, self._region), account_id=self._account_id)
         facts = {"aws:sourceip": source_ip, "aws:requestedregion": place.region}
         for demand in demands_of(request, service, place):

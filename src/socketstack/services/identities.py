@@ -8,7 +8,7 @@ Rules: 3.26, 4.02, 4.04, 7.07, 7.31.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from socketstack.clock import Clock
@@ -27,8 +27,8 @@ from socketstack.core.trust import ASSUME_ROLE, names, trusts_principal, trusts_
 from socketstack.ids import Ids
 from socketstack.runner.base import Credentials, Function
 from socketstack.services import identity_records
+from socketstack.services.aws_app import AwsApp
 from socketstack.services.identity_records import Role
-from socketstack.services.moto_app import MotoApp
 from socketstack.services.sessions import Sessions, repair_sts
 from socketstack.services.sparse_imports import moto_module
 
@@ -44,11 +44,20 @@ class Identities:
     """Keys, principals and their permissions.
 
     For the event loop's thread, except for what moto's STS asks in its own. Answers are kept until
-    ``MotoApp.identity_generation`` changes.
+    ``AwsApp.identity_generation`` changes.
     """
 
-    def __init__(self, app: MotoApp, *, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self,
+        app: AwsApp,
+        *,
+        clock: Clock,
+        ids: Ids,
+        inner_key: Callable[[str], AccessKey | None] = lambda _access_key_id: None,
+    ) -> None:
+        """Keep nothing yet; ``inner_key`` finds keys that the services use among themselves."""
         self._app = app
+        self._inner_key = inner_key
         self._clock = clock
         self._sessions = Sessions(clock=clock, ids=ids)
         self._function_keys: dict[tuple[str, str], AccessKey] = {}
@@ -167,6 +176,7 @@ class Identities:
             self._sessions.find(access_key_id)
             or identity_records.user_key(account_id, access_key_id)
             or identity_records.session_key(account_id, access_key_id)
+            or self._inner_key(access_key_id)
         )
 
     def _role(self, role_arn: str) -> Role | None:

@@ -16,8 +16,8 @@ from threading import Lock
 from typing import Any, Final
 
 from socketstack.runner.base import LogLine
+from socketstack.services.aws_app import AwsApp
 from socketstack.services.http import AwsRequest
-from socketstack.services.moto_app import MotoApp
 from socketstack.services.sparse_imports import is_loaded, moto_module
 
 PENDING_MAX_LINES: Final = 20_000
@@ -45,7 +45,7 @@ class Batch:
 class LogQueue:
     """Takes lines on the event loop's thread, gives them to moto in moto's."""
 
-    def __init__(self, app: MotoApp) -> None:
+    def __init__(self, app: AwsApp) -> None:
         self._app = app
         self._guard = Lock()
         self._pending: deque[Batch] = deque()

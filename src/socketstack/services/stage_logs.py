@@ -15,8 +15,8 @@ from typing import Any, Final
 from socketstack.controlplane.caller import Caller
 from socketstack.core.model import LogDestination
 from socketstack.runner.base import LogLine
+from socketstack.services.aws_app import AwsApp
 from socketstack.services.log_queue import Batch, LogQueue, has_group
-from socketstack.services.moto_app import MotoApp
 from socketstack.services.sparse_imports import is_loaded, moto_module
 
 _LOG_GROUP: Final = re.compile(
@@ -28,7 +28,7 @@ _STREAM_CHARACTERS: Final = 32
 class StageLogQueue:
     """Takes the lines of stages, on the event loop's thread."""
 
-    def __init__(self, app: MotoApp) -> None:
+    def __init__(self, app: AwsApp) -> None:
         self._queue = LogQueue(app)
 
     def write(self, destination: LogDestination, lines: Sequence[LogLine]) -> str:
