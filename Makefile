@@ -21,7 +21,7 @@ help: ## list what there is
 setup: ## make .venv with everything for development
 	@scripts/venv dev
 
-local-up: ## start the engine, build, deploy, and serve the page (TARGET=embedded or docker)
+local-up: ## start the engine, build, deploy, and serve the page (TARGET=embedded, docker or localstack-host)
 	@scripts/run local-up
 
 local-down: ## stop everything that local-up started
@@ -36,7 +36,7 @@ token: ## mint a short-lived token (USER_ID=demo)
 push: ## send MESSAGE="text" to clients (TO=all, TO=user:NAME, TO=connection:ID)
 	@scripts/run push
 
-doctor: ## examine the deployed API and try handshakes that must fail (TARGET=embedded or aws)
+doctor: ## examine the deployed API and try handshakes that must fail (any TARGET)
 	@scripts/run doctor
 
 build: ## build functions and layers into .build (TARGET=embedded or aws)

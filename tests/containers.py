@@ -6,13 +6,14 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 from example_system import ROOT, System, system_in
+from localstack_host import localstack_python
 
 from socketstack.kit.waiting import poll
 
@@ -203,7 +204,11 @@ def copy_sources(folder: Path) -> None:
 
 def system_of_target(folder: Path) -> System:
     """The example system in a folder of its own as ``TARGET`` wants it, not started."""
-    if os.environ.get("TARGET") != "docker":
-        return system_in(folder)
-    require_base_image()
-    return composed_in(folder)
+    match os.environ.get("TARGET"):
+        case "docker":
+            require_base_image()
+            return composed_in(folder)
+        case "localstack-host":
+            return replace(system_in(folder), python=localstack_python())
+        case _:
+            return system_in(folder)

@@ -23,6 +23,8 @@ class System:
     folder: Path
     environ: dict[str, str]
     stack_name: str = "socketstack"
+    python: str = sys.executable
+    """The interpreter that has the engine; another one than ours for LocalStack."""
 
     @property
     def endpoint_url(self) -> str:
@@ -51,7 +53,7 @@ class System:
     ) -> "subprocess.CompletedProcess[str]":
         """Run a Python module's command line in the copy."""
         done = subprocess.run(
-            [sys.executable, "-m", *arguments],
+            [self.python, "-m", *arguments],
             cwd=self.folder,
             env={**self.environ, **environ},
             capture_output=True,

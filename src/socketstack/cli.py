@@ -13,11 +13,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from socketstack import __version__
 from socketstack.errors import ConfigError, GatewayError
 from socketstack.settings import Settings, from_environment, is_agreed
+
+if TYPE_CHECKING:
+    from socketstack.trace import TraceEvent
 
 _FAILED: Final = 1
 _MENDABLE: Final = 2
@@ -219,25 +222,32 @@ def _assignment(text: str) -> tuple[str, str]:
 
 
 def _start(_options: argparse.Namespace, settings: Settings) -> int:
-    asyncio.run(serve(settings))
-    return 0
+    from socketstack.flavour import Flavour, flavour
+
+    if flavour() is Flavour.EMBEDDED:
+        asyncio.run(serve(settings))
+        return 0
+    from socketstack.localstack.start import serve as serve_localstack
+
+    return serve_localstack(settings, show=_show_step, say=_say)
+
+
+def _show_step(event: "TraceEvent") -> None:
+    from socketstack.kit.terminal import drop_output, print_event
+
+    try:
+        print_event(event.as_json())
+    except BrokenPipeError:
+        drop_output()
 
 
 async def serve(settings: Settings) -> None:
     """Run an engine until SIGTERM or SIGINT. Raises ``ConfigError`` when the port is taken."""
     from socketstack.app import Engine
     from socketstack.console import StepPrinter
-    from socketstack.kit.terminal import drop_output, print_event
-    from socketstack.trace import TraceEvent
-
-    def print_step(event: TraceEvent) -> None:
-        try:
-            print_event(event.as_json())
-        except BrokenPipeError:
-            drop_output()
 
     engine = Engine(settings)
-    printer = StepPrinter(print_step, _say)
+    printer = StepPrinter(_show_step, _say)
     engine.trace.subscribe(printer.take)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

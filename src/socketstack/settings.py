@@ -1,4 +1,4 @@
-"""Settings of the engine: frozen, and the only reader of the process environment.
+"""Settings of the engine: frozen, and the only reader and writer of the process environment.
 
 Every variable, its default and its meaning also stand in ``.env.example``.
 """
@@ -86,6 +86,16 @@ def is_agreed(environ: Mapping[str, str] = os.environ) -> bool:
 def environment() -> dict[str, str]:
     """A copy of the process environment, for those who must start a process with it."""
     return dict(os.environ)
+
+
+def set_variables(fixed: Mapping[str, str], defaults: Mapping[str, str]) -> None:
+    """Set variables of this process for a library that reads them when it is imported.
+
+    ``fixed`` are set whatever they were, ``defaults`` where nothing is set.
+    """
+    os.environ.update(fixed)
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
 
 
 def _is_enforced(environ: Mapping[str, str]) -> bool:

@@ -1,4 +1,4 @@
-"""The system that the end-to-end tests share; with TARGET=docker it runs in containers."""
+"""The system that the end-to-end tests share; ``TARGET`` says where it runs."""
 
 import os
 from collections.abc import Iterator
@@ -26,11 +26,12 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """In containers every test needs Docker, and time for the first build."""
-    if os.environ.get("TARGET") != "docker":
+    marker = {"docker": "docker", "localstack-host": "localstack"}.get(os.environ.get("TARGET", ""))
+    if marker is None:
         return
     for item in items:
-        if item.path.parent == _HERE and item.get_closest_marker("docker") is None:
-            item.add_marker(pytest.mark.docker)
+        if item.path.parent == _HERE and item.get_closest_marker(marker) is None:
+            item.add_marker(marker)
             item.add_marker(pytest.mark.timeout(_BUILDING_SECONDS))
 
 

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +13,7 @@ from example_system import System
 def doctor(system: System, *arguments: str, tokens: str = "{}") -> tuple[int, Any]:
     """Exit code and report of one examination."""
     done = subprocess.run(
-        [sys.executable, "-m", "socketstack", "doctor", "--json", "--tokens", "-", *arguments],
+        [system.python, "-m", "socketstack", "doctor", "--json", "--tokens", "-", *arguments],
         cwd=system.folder,
         env=system.environ,
         input=tokens,

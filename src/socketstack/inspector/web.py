@@ -1,15 +1,16 @@
 """The engine's own addresses: ``/_socketstack/`` health, events, traces, live and clock.
 
-``GET health`` answers when every part can. ``GET events`` streams the trace as JSON lines: what
-is kept, then what happens; ``?follow=false`` ends after the first part. ``GET traces`` lists
-what was decided, newest first; ``GET traces/{id}`` has all steps of one. ``POST live`` names the
-source folders whose saved changes are to be live. ``GET clock`` tells API Gateway's time, ``POST
-clock`` moves it forward.
+``GET health`` answers when every part can, with 503 as long as one cannot. ``GET events`` streams
+the trace as JSON lines: what is kept, then what happens; ``?follow=false`` ends after the first
+part. ``GET traces`` lists what was decided, newest first; ``GET traces/{id}`` has all steps of one.
+``POST live`` names the source folders whose saved changes are to be live. ``GET clock`` tells API
+Gateway's time, ``POST clock`` moves it forward.
 """
 
 import asyncio
 import json
 from collections.abc import Callable
+from http import HTTPStatus
 from itertools import islice
 from typing import Final
 
@@ -56,12 +57,14 @@ class InspectorWeb:
             return web.json_response({"message": error.message}, status=error.status)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        answer: dict[str, Json]
+        status = HTTPStatus.OK
         match (request.method, request.path.removeprefix(_ROOT)):
             case ("GET", "events"):
                 return await self._events(request)
             case ("GET", "health"):
                 answer = self._health()
+                if answer["status"] != "ok":
+                    status = HTTPStatus.SERVICE_UNAVAILABLE
             case ("GET", "traces"):
                 answer = {"traces": self._list(request)}
             case ("GET", path) if path.startswith(_TRACES):
@@ -74,7 +77,7 @@ class InspectorWeb:
                 answer = self._skips.skip(read_skip(await _body(request)))
             case _:
                 raise NotFound(_KNOWN)
-        return web.json_response(answer)
+        return web.json_response(answer, status=status)
 
     def _list(self, request: web.BaseRequest) -> list[Json]:
         """The newest traces; ``limit``, ``refused=true`` and ``connectionId`` choose among them."""

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from socketstack.errors import ConfigError
 
 HEALTH: Final = "/_socketstack/health"
+STARTING: Final = "starting"
 _HTTP_PORT: Final = 80
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _SIGNED_AS: Final = ("execute-api", "us-east-1")
@@ -33,6 +34,8 @@ class Health:
 
     pid: int
     version: str
+    target: str = "embedded"
+    """What it is: ``embedded``, or ``localstack``."""
 
 
 class EngineClient:
@@ -129,7 +132,19 @@ def parse_health(status: int, body: bytes) -> Health | None:
     try:
         told = json.loads(body)
         if status == http.client.OK and told["status"] == "ok":
-            return Health(pid=int(told["pid"]), version=str(told["version"]))
+            return Health(
+                pid=int(told["pid"]),
+                version=str(told["version"]),
+                target=str(told.get("target", "embedded")),
+            )
     except (ValueError, KeyError, TypeError):
         pass
     return None
+
+
+def is_starting(status: int, body: bytes) -> bool:
+    """Whether an engine answers that its services are not there yet, as LocalStack's does."""
+    try:
+        return status == http.client.SERVICE_UNAVAILABLE and json.loads(body)["status"] == STARTING
+    except (ValueError, KeyError, TypeError):
+        return False

@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from socketstack.errors import ConfigError
-from socketstack.kit.client import HEALTH, EngineClient, Health, is_absent, parse_health
+from socketstack.kit.client import (
+    HEALTH,
+    EngineClient,
+    Health,
+    is_absent,
+    is_starting,
+    parse_health,
+)
 from socketstack.kit.waiting import poll
 from socketstack.settings import Settings, environment
 
@@ -52,12 +59,15 @@ class EngineProcess(EngineClient):
         self._record = settings.state_dir / "engine.json"
 
     def health(self) -> Health | None:
-        """What the engine says; None when nothing listens.
+        """What the engine says; None when nothing listens, or it is not ready yet.
 
         Raises ``ConfigError`` when something else has the port.
         """
         try:
-            health = parse_health(*self.request("GET", HEALTH))
+            status, body = self.request("GET", HEALTH)
+            if is_starting(status, body):
+                return None
+            health = parse_health(status, body)
         except (OSError, http.client.HTTPException) as error:
             if isinstance(error, OSError) and is_absent(error):
                 return None

@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from socketstack.errors import ConfigError, DeploymentFailed
+from socketstack.flavour import flavour
 from socketstack.kit.build import Build, BuildTarget, build
 from socketstack.kit.client import HEALTH, EngineClient, Health, parse_health
 from socketstack.kit.cloud import local_cloud
@@ -77,7 +78,9 @@ def up(
     Template.load(template).check_parameters(parameters or {})
     engine = EngineProcess(settings)
     with turn_in(settings.state_dir, say=say):
-        is_starting = engine.health() is None
+        health = engine.health()
+        _check_flavour(health, settings)
+        is_starting = health is None
         if is_starting:
             say(f"Starting the engine on port {settings.port}")
             engine.start()
@@ -150,6 +153,18 @@ def status(settings: Settings) -> Status:
     """Whether an engine runs, and what is deployed on it."""
     health = EngineProcess(settings).health()
     return Status(health=health, outputs={} if health is None else read_outputs(settings))
+
+
+def _check_flavour(health: Health | None, settings: Settings) -> None:
+    """Refuse to deploy to the other kind of engine, which another environment started."""
+    own = str(flavour())
+    if health is not None and health.target != own:
+        message = (
+            f"Another engine runs on port {settings.port}: it is {health.target}, this is for "
+            f"{own}. Stop it with `make local-down` and its TARGET, or choose another port with "
+            "SOCKETSTACK_PORT."
+        )
+        raise ConfigError(message)
 
 
 def _wait_until_healthy(engine: EngineClient, wait_seconds: float) -> None:

@@ -1,0 +1,92 @@
+"""LocalStack with our plugin in the foreground, without Docker: ``socketstack start``.
+
+Imports nothing of LocalStack before its settings are in the environment, where it reads them while
+it is imported. All files of LocalStack lie in one folder that goes when it stops.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from socketstack.ids import RandomIds
+from socketstack.settings import Settings, set_variables
+from socketstack.trace import TraceEvent
+from socketstack.workfolder import make_work_folder
+
+
+def serve(
+    settings: Settings, *, show: Callable[[TraceEvent], None], say: Callable[[str], None]
+) -> int:
+    """Run LocalStack until SIGTERM or SIGINT; returns its exit code.
+
+    Args:
+        settings: Where to listen, and how the engine inside runs.
+        show: Gets every step of the engine.
+        say: Gets what is to be said besides.
+
+    Raises ``ConfigError`` when the port is taken; then nothing of LocalStack has started.
+    """
+    folder = make_work_folder()
+    try:
+        return _serve(settings, folder, show, say)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _serve(
+    settings: Settings,
+    folder: Path,
+    show: Callable[[TraceEvent], None],
+    say: Callable[[str], None],
+) -> int:
+    tempfile.tempdir = str(folder)
+    set_variables(_fixed(settings, folder), _defaults())
+    from localstack import constants  # noqa: PLC0415 - reads the variables
+
+    # Known to everybody, it would open a LocalStack that enforces IAM. Whatever signs with it
+    # imports it later.
+    ids = RandomIds()
+    constants.INTERNAL_AWS_SECRET_ACCESS_KEY = ids.uuid() + ids.uuid()
+    from localstack.runtime.main import main  # noqa: PLC0415
+
+    from socketstack.console import StepPrinter  # noqa: PLC0415
+    from socketstack.localstack.host import open_host  # noqa: PLC0415
+
+    host = open_host(settings)
+    printer = StepPrinter(show, say)
+    host.engine.trace.subscribe(printer.take)
+    try:
+        main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    finally:
+        host.stop()
+        printer.flush()
+    return 0
+
+
+def _fixed(settings: Settings, folder: Path) -> dict[str, str]:
+    """What the rest of us relies on, whatever the user's environment says."""
+    return {
+        "GATEWAY_LISTEN": f"{settings.host}:{settings.port}",
+        "GATEWAY_SERVER": "socketstack",
+        "LOCALSTACK_HOST": f"localhost:{settings.port}",
+        "FILESYSTEM_ROOT": str(folder),
+        "CONFIG_DIR": str(folder / "none"),  # nothing of the user's own LocalStack
+        "OVERRIDE_IN_DOCKER": "0",
+        "PROVIDER_OVERRIDE_DYNAMODB": "moto",
+        "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
+    }
+
+
+def _defaults() -> dict[str, str]:
+    """What the user may set otherwise."""
+    return {
+        "LAMBDA_RUNTIME_EXECUTOR": "process",
+        # Nothing is downloaded, reported or resolved for others.
+        "SKIP_SSL_CERT_DOWNLOAD": "1",
+        "DISABLE_EVENTS": "1",
+        "DNS_ADDRESS": "0",
+        "LS_LOG": "warning",
+    }
