@@ -12,6 +12,7 @@ from socketstack.errors import ConfigError
 
 DEFAULT_PORT = 4566
 _MAX_PORT = 65_535
+_WEB_PORT = 8080
 
 RateAndBurst = tuple[float, int]
 """How many a second, and how many at once."""
@@ -76,6 +77,11 @@ def from_environment(environ: Mapping[str, str] = os.environ, **overrides: objec
 def named_region(environ: Mapping[str, str] = os.environ) -> str | None:
     """The region that the environment names; None leaves it to the user's AWS profile."""
     return environ.get("AWS_DEFAULT_REGION") or environ.get("AWS_REGION") or None
+
+
+def web_port(environ: Mapping[str, str] = os.environ) -> int:
+    """The page's port on this machine. Raises ``ConfigError`` when it is none."""
+    return _integer(environ, "WEB_PORT", _WEB_PORT, 1, _MAX_PORT)
 
 
 def is_agreed(environ: Mapping[str, str] = os.environ) -> bool:

@@ -1,10 +1,12 @@
 """What is refused before any container is touched: no Docker, no engine, no compose, old ones."""
 
+import socket
 from pathlib import Path
 
 import pytest
+from example_system import free_port
 
-from socketstack.errors import ConfigError
+from socketstack.errors import ConfigError, DeploymentFailed
 from socketstack.kit.compose import compose_down, compose_up
 from socketstack.settings import Settings
 
@@ -29,6 +31,7 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("WEB_PORT", str(free_port()))
     return folder
 
 
@@ -116,3 +119,90 @@ def test_other_folder_is_told_first(commands: Path, tmp_path: Path) -> None:
 
     assert f"There is no docker-compose.yml in {tmp_path}" in told
     assert not log.exists()
+
+
+_FAILING = """#!/bin/sh
+echo "$*" >>"{log}"
+case "$*" in
+  *version*) echo 27.0 ;;
+  *" ps "*) {there} ;;
+  *" {step}"*) {failure}; exit 1 ;;
+esac
+"""
+
+
+def _put_failing(commands: Path, *, step: str, words: str, there: str = "true") -> Path:
+    """Put a ``docker`` there that fails at one step with these words; returns its notes."""
+    log = commands / "log"
+    failure = f"echo 'Error: {words}' >&2"
+    script = _FAILING.format(log=log, step=step, failure=failure, there=there)
+    (commands / "docker").write_text(script)
+    (commands / "docker").chmod(0o755)
+    return log
+
+
+@pytest.mark.parametrize(
+    ("step", "words", "told"),
+    [
+        pytest.param(
+            "build",
+            "write /var/lib/docker/tmp/x: no space left on device",
+            "Docker's disk is full.",
+            id="no-disk-space",
+        ),
+        pytest.param(
+            "up",
+            "Bind for 127.0.0.1:8080 failed: port is already allocated",
+            "A port is taken by another program.",
+            id="port-taken-meanwhile",
+        ),
+        pytest.param("build", "unknown flag", "The lines above say why.", id="anything-else"),
+    ],
+)
+def test_failure_of_docker_is_one_line_with_its_fix(
+    commands: Path, tmp_path: Path, step: str, words: str, told: str
+) -> None:
+    """Docker's words are shown, the refusal tells cause and fix; what was started is removed."""
+    log = _put_failing(commands, step=step, words=words)
+    (tmp_path / "docker-compose.yml").write_text("services: {}\n")
+    settings = Settings(state_dir=tmp_path / "state", port=free_port())
+    shown: list[str] = []
+
+    with pytest.raises(DeploymentFailed) as failed:
+        compose_up(tmp_path, stack_name="x", settings=settings, say=shown.append)
+
+    assert told in str(failed.value)
+    assert "\n" not in str(failed.value)
+    assert f"Error: {words}" in shown
+    assert " down --volumes " in log.read_text().splitlines()[-1]
+
+
+def test_failure_leaves_alone_what_was_up_before(
+    commands: Path, project: Path, tmp_path: Path
+) -> None:
+    """A rebuild that fails takes nothing from those who work with the containers of before."""
+    log = _put_failing(commands, step="build", words="no", there="echo 0123")
+
+    with pytest.raises(DeploymentFailed):
+        compose_up(project, stack_name="x", settings=Settings(state_dir=tmp_path / "state"))
+
+    assert " build" in log.read_text()
+    assert " down " not in log.read_text()
+
+
+def test_page_port_of_another_program_is_refused(
+    commands: Path, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refusal names the port and its variable; nothing is built."""
+    log = _put_failing(commands, step="build", words="not to be seen")
+    settings = Settings(state_dir=tmp_path / "state", port=free_port())
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("WEB_PORT", str(port))
+
+        with pytest.raises(ConfigError) as refused:
+            compose_up(project, stack_name="x", settings=settings)
+
+    assert f"Port {port} of the page cannot be had" in str(refused.value)
+    assert "WEB_PORT" in str(refused.value)
+    assert not {"build", "up"} & set(log.read_text().split())
