@@ -19,10 +19,16 @@ from socketstack.kit.waiting import poll
 
 T = TypeVar("T")
 
-BASE_IMAGE = os.environ.get("PYTHON_IMAGE", "python:3.13-slim")
+_OFFICIAL_IMAGE = "python:3.13-slim"
+BASE_IMAGE = os.environ.get("PYTHON_IMAGE", _OFFICIAL_IMAGE)
 COMMANDS = (("docker", "compose"), ("docker-compose",))
 _BUILT_FROM = ("Dockerfile", "docker-compose.yml", ".dockerignore", "pyproject.toml")
 _SECONDS = 60
+_RUN_SECONDS = 1700
+"""No command takes that long; tests have shorter limits of their own."""
+
+notes: list[str] = []
+"""What had to be done before the tests could run, for the end of the run."""
 
 
 def run(
@@ -36,7 +42,7 @@ def run(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=580,
+        timeout=_RUN_SECONDS,
         check=False,
     )
     assert expect is None or done.returncode == expect, done.stdout + done.stderr
@@ -53,10 +59,20 @@ def require_engine() -> None:
 
 
 def require_base_image() -> None:
-    """Skip where there is no Docker engine, or nothing to build on. Tests pull nothing."""
+    """Skip where there is no Docker engine or nothing to build on.
+
+    The official image is pulled when it is missing, or made of Debian's packages where no registry
+    can be reached; the end of the run tells that. An image of another name is the user's.
+    """
     require_engine()
-    if run("docker", "image", "inspect", BASE_IMAGE, expect=None).returncode:
-        pytest.skip(f"the image {BASE_IMAGE} is not here: docker pull it, or scripts/base-image")
+    if run("docker", "image", "inspect", BASE_IMAGE, expect=None).returncode == 0:
+        return
+    if BASE_IMAGE != _OFFICIAL_IMAGE:
+        pytest.skip(f"the image {BASE_IMAGE}, which PYTHON_IMAGE names, is not here")
+    done = run("scripts/base-image", expect=None)
+    if done.returncode:
+        pytest.skip(f"{BASE_IMAGE} is not here: {done.stderr.strip()}")
+    notes.extend(done.stdout.splitlines())
 
 
 def require_compose(command: tuple[str, ...]) -> None:

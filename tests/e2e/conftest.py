@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from containers import Composed, system_of_target
+from containers import Composed, notes, system_of_target
 from example_system import System
 
 _HERE = Path(__file__).parent
@@ -30,7 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if marker is None:
         return
     for item in items:
-        if item.path.parent == _HERE and item.get_closest_marker(marker) is None:
+        marked = item.get_closest_marker(marker) or item.get_closest_marker("devcontainer")
+        if item.path.parent == _HERE and marked is None:
             item.add_marker(marker)
             item.add_marker(pytest.mark.timeout(_BUILDING_SECONDS))
 
@@ -44,3 +45,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
             if isinstance(value, Composed):
                 report.sections.append(("Containers", value.logs()))
     return report  # type: ignore[return-value]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell where the containers' base came from, when it was not here."""
+    for note in notes:
+        terminalreporter.write_line(f"BASE IMAGE {note}")
