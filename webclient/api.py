@@ -1,4 +1,4 @@
-"""``/api/*``: push, token, connections, config. Requests and answers are JSON.
+"""``/api/*``: push, token, connections, refusal, config. Requests and answers are JSON.
 
 In front of AWS, everything but ``config`` needs ``Authorization: Bearer`` with a token that the
 stack's authorizer would accept and whose ``scope`` holds ``push``; tokens are not minted there.
@@ -42,6 +42,7 @@ def add_routes(app: web.Application) -> None:
     """Add the routes of this page to an app that has a ``BACKEND``."""
     app.router.add_get("/api/config", config)
     app.router.add_get("/api/connections", connections)
+    app.router.add_get("/api/refusal", refusal)
     app.router.add_post("/api/push", push)
     app.router.add_post("/api/token", token)
 
@@ -79,6 +80,15 @@ async def connections(request: web.Request) -> web.StreamResponse:
         for row in rows
     ]
     return web.json_response({"connections": listed})
+
+
+async def refusal(request: web.Request) -> web.StreamResponse:
+    """Why the newest handshake since ``?since=`` (ms) was refused, as the local engine tells it."""
+    since = request.query.get("since", "0")
+    if not (since.isascii() and since.isdigit()):
+        return refuse(HTTPStatus.BAD_REQUEST, '"since" is no time in milliseconds.')
+    found = await asyncio.to_thread(request.app[BACKEND].refusal, int(since))
+    return web.json_response({"refusal": found})
 
 
 async def token(request: web.Request) -> web.StreamResponse:

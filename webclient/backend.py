@@ -4,7 +4,7 @@ import functools
 import itertools
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import boto3
 
@@ -21,6 +21,7 @@ from functions.push.push import (
 )
 from webclient import stack as stacks
 from webclient.errors import ConfigError
+from webclient.refusals import Refusals
 from webclient.settings import Settings
 from webclient.stack import Stack
 from webclient.tokens import mint
@@ -52,6 +53,7 @@ class Backend:
         )
         self._keys = PublishedKeys(stack.jwks_url) if stack.jwks_url else self._secret
         self._pusher = _pusher(self._table, stack.management_url, session)
+        self._refusals = Refusals(settings.endpoint_url, session) if stack.is_local else None
 
     @property
     def can_mint(self) -> bool:
@@ -61,6 +63,12 @@ class Backend:
     def push(self, target: Target, data: bytes) -> Counts:
         """Send to a target; see ``Pusher.push``."""
         return self._pusher.push(target, data)
+
+    def refusal(self, since_ms: int) -> dict[str, Any] | None:
+        """Why the newest handshake since a time was refused; None where nobody can tell."""
+        if self._refusals is None:
+            return None
+        return self._refusals.newest(self.stack.api_id, since_ms)
 
     def connections(self) -> list[Connection]:
         """Who is connected, at most ``LISTED_CONNECTIONS`` of them, in no order."""

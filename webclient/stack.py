@@ -36,6 +36,11 @@ class Stack:
     jwks_url: str = ""
     """Set when the stack takes tokens of an outside issuer only."""
 
+    @property
+    def api_id(self) -> str:
+        """The API, by the local form of the address: ``…/_aws/execute-api/{api}/{stage}``."""
+        return self.websocket_url.rstrip("/").rpartition("/")[0].rpartition("/")[2]
+
 
 def session(settings: Settings) -> boto3.Session:
     """A session for the stack.

@@ -173,6 +173,8 @@ def test_bad_token_is_refused_and_the_page_says_why(
 
     expect(page.get_by_role("alert")).to_contain_text("Refused")
     expect(page.locator("#problem-text")).to_have_text(reason)
+    expect(page.locator("#problem-why")).to_contain_text("401 SS-202: ")
+    expect(page.locator("#problem-log")).to_contain_text("Refused: ")
     expect(page.get_by_role("alert")).to_contain_text("make logs")
     expect(page.locator("#state")).to_have_text("Not connected")
     expect(page.get_by_role("button", name="Send", exact=True)).to_be_disabled()

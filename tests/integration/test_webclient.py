@@ -455,3 +455,17 @@ async def test_stack_with_an_outside_issuer_mints_nothing(stack: ExampleStack) -
 
     assert answer.status == 403
     assert config.json["canMint"] is False
+
+
+async def test_refusals_are_told_only_by_engines_that_keep_them(site: Site, aws_site: Site) -> None:
+    """Another local endpoint, and AWS, have no traces: then nothing is claimed."""
+    assert (await site.call("GET", "/api/refusal?since=0")).json == {"refusal": None}
+    assert (await aws_site.call("GET", "/api/refusal")).json == {"refusal": None}
+
+
+async def test_since_must_be_a_time(site: Site) -> None:
+    """A bad parameter is said and nothing is asked."""
+    answer = await site.call("GET", "/api/refusal?since=yesterday")
+
+    assert answer.status == 400
+    assert "milliseconds" in answer.json["message"]

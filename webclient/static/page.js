@@ -73,8 +73,12 @@ function chosen(name) {
   return found instanceof HTMLInputElement ? found.value : "";
 }
 
+/** When the try that is under way began. */
+let triedAtMs = 0;
+
 /** Address and token for the next try; both fresh, since the stack may have been deployed anew. */
 async function ticket() {
+  triedAtMs = Date.now();
   const current = /** @type {Config} */ (await call("/api/config"));
   show(current);
   if (chosen("source") === "paste") {
@@ -113,7 +117,22 @@ function showTokenFields() {
 function showProblem(title, text) {
   part("problem-title").textContent = title;
   part("problem-text").textContent = text;
+  part("problem-why").hidden = true;
+  part("problem-log").hidden = true;
   part("problem").hidden = false;
+}
+
+/** What the local engine tells of the refusal, which the browser itself hides. */
+async function showWhy() {
+  /** @type {{refusal: {id: string, status: number, code: string, means: string, fix: string, log: string[]} | null}} */
+  const beganMs = triedAtMs;
+  const { refusal } = await call(`/api/refusal?since=${beganMs}`).catch(() => ({ refusal: null }));
+  if (refusal === null || beganMs !== triedAtMs) return;
+  const { id, status, code, means, fix, log } = refusal;
+  part("problem-why").textContent = `${status} ${code}: ${means} ${fix} All steps: socketstack trace ${id}`;
+  part("problem-why").hidden = false;
+  part("problem-log").textContent = log.join("\n");
+  part("problem-log").hidden = log.length === 0;
 }
 
 /**
@@ -181,6 +200,7 @@ function showRefusal({ ticket: used, error }) {
     showProblem("Could not try to connect", error?.message ?? "There is no token.");
     return;
   }
+  void showWhy();
   const seen = fault(used.token, config, Date.now() / 1000);
   if (seen !== null) {
     showProblem("Refused", seen);
