@@ -130,17 +130,26 @@ class World:
         return [event.summary for event in self.events if event.step is step]
 
 
+STARTS = ["fresh", "forked"]
+"""How function processes come to be; nothing that a function can see may depend on it."""
+
+
 @asynccontextmanager
 async def runner_world(
-    workdir: Path, *, clock: Clock | None = None, **options: Any
+    workdir: Path, *, clock: Clock | None = None, start: str = "", **options: Any
 ) -> AsyncIterator[World]:
-    """A world that is stopped at the end and must then have left nothing behind."""
-    world = World(workdir, clock or SystemClock(), **options)
+    """A world that is stopped at the end and must then have left nothing behind.
+
+    ``start`` is one of ``STARTS``; empty is for the one that is ready first.
+    """
+    world = World(workdir, clock or SystemClock(), may_fork=start != "fresh", **options)
     try:
+        if start == "forked":
+            await world.runner.warm_up()
         yield world
     finally:
         await world.runner.stop()
-    assert not [pid for pid in world.pids() if is_alive(pid)]
+    assert not [pid for pid in world.pids() if is_left(pid)]
     assert not (workdir / "functions").exists()
 
 
@@ -158,6 +167,16 @@ def is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def is_left(pid: int) -> bool:
+    """Whether a process is still there; one that has ended and is not ours to reap is not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return is_alive(pid)
+    state, parent = status.rpartition(")")[2].split()[:2]
+    return state != "Z" or int(parent) == os.getpid()
 
 
 def is_running(pid: int) -> bool:

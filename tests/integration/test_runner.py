@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from fakes import FakeClock
-from runner_world import World, eventually, is_alive, is_running, runner_world, zipped
+from runner_world import STARTS, World, eventually, is_alive, is_running, runner_world, zipped
 
 from socketstack.errors import FunctionNotFound, FunctionUnavailable
 from socketstack.runner.base import Package
@@ -40,10 +40,10 @@ GATED = """
 """
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+@pytest.fixture(params=STARTS)
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     """A runner with up to four processes for each function."""
-    async with runner_world(tmp_path) as world:
+    async with runner_world(tmp_path, start=request.param) as world:
         yield world
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from runner_world import World, eventually, is_alive, is_running, runner_world
+from runner_world import STARTS, World, eventually, is_alive, is_running, runner_world
 
 from socketstack.core.model import FailureKind
 from socketstack.errors import FunctionUnavailable
@@ -15,10 +15,10 @@ from socketstack.trace import Step
 HANDLED, UNHANDLED, TIMEOUT = FailureKind.HANDLED, FailureKind.UNHANDLED, FailureKind.TIMEOUT
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+@pytest.fixture(params=STARTS)
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     """A runner with one process for each function, so that a lost one shows."""
-    async with runner_world(tmp_path, max_processes=1) as world:
+    async with runner_world(tmp_path, max_processes=1, start=request.param) as world:
         yield world
 
 
@@ -323,6 +323,7 @@ async def test_process_that_dies_while_idle_is_replaced(world: World) -> None:
     assert first != second
 
 
+@pytest.mark.parametrize("world", ["fresh"], indirect=True)
 async def test_process_that_cannot_be_started_refuses_the_call(world: World) -> None:
     """When the system starts no process, the call is refused, and a later one works."""
     world.add("def handle(event, context):\n    return 'fine'\n")

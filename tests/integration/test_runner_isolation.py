@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from runner_world import World, package, runner_world, this_python
+from runner_world import STARTS, World, package, runner_world, this_python
 
 ENGINE_ONLY = [
     "aiohttp",
@@ -33,10 +33,10 @@ RUNTIME = [
 ]
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+@pytest.fixture(params=STARTS)
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     """A runner with an engine at a fixed address."""
-    async with runner_world(tmp_path) as world:
+    async with runner_world(tmp_path, start=request.param) as world:
         yield world
 
 

@@ -5,15 +5,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from runner_world import World, eventually, runner_world
+from runner_world import STARTS, World, eventually, runner_world
 
 from socketstack.trace import Step
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+@pytest.fixture(params=STARTS)
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     """A runner whose log is kept."""
-    async with runner_world(tmp_path) as world:
+    async with runner_world(tmp_path, start=request.param) as world:
         yield world
 
 

@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from runner_world import World, package, runner_world
+from runner_world import STARTS, World, package, runner_world
 
 WRITE = """
     import os, pathlib, shutil, sqlite3
@@ -16,10 +16,10 @@ WRITE = """
 """
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+@pytest.fixture(params=STARTS)
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     """A runner with a function that runs what its event says."""
-    async with runner_world(tmp_path / "work") as world:
+    async with runner_world(tmp_path / "work", start=request.param) as world:
         world.add(
             {"handler.py": WRITE, "data.txt": "deployed"},
             layers=(package({"python/layered.py": "NAME = 'layered'\n"}),),

@@ -163,18 +163,26 @@ def test_module_imports_only_what_its_layer_allows(module: Module) -> None:
 @pytest.mark.parametrize(
     ("what", "allowed"),
     [
-        pytest.param(_ENVIRONMENT, ("settings", "runner/bootstrap"), id="environment"),
         pytest.param(
-            re.compile(r"time$|time\.|asyncio\.sleep$"), ("clock", "runner/bootstrap"), id="time"
+            _ENVIRONMENT, ("settings", "runner/bootstrap", "runner/warm"), id="environment"
+        ),
+        pytest.param(
+            re.compile(r"time$|time\.|asyncio\.sleep$"),
+            ("clock", "runner/bootstrap", "runner/warm"),
+            id="time",
         ),
         pytest.param(_CLOCKS, ("clock",), id="clocks"),
         pytest.param(
             re.compile(rf"({'|'.join(_RANDOM)})(\.|$)|os\.u?random$"), ("ids",), id="randomness"
         ),
-        pytest.param(_CHILD_CALLS, ("runner/process", "kit/*"), id="child-calls"),
+        pytest.param(
+            _CHILD_CALLS,
+            ("runner/children", "runner/nursery", "runner/warm", "kit/*"),
+            id="child-calls",
+        ),
         pytest.param(
             re.compile(rf"({'|'.join(_CHILD_PROCESSES)})(\.|$)|asyncio\.create_subprocess_\w+$"),
-            ("mapping/mapper", "runner/process", "services/cfn/sam", "kit/*"),
+            ("mapping/mapper", "runner/children", "runner/nursery", "services/cfn/sam", "kit/*"),
             id="child-processes",
         ),
     ],

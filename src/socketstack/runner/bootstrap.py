@@ -27,6 +27,8 @@ CALL_HEAD = struct.Struct(">I")
 READY, INIT_ERROR, RESULT, ERROR = 1, 2, 3, 4
 RECEIVED_AT_ONCE_BYTES = 256 * 1024
 RESULT_MAX_BYTES = 6_291_556
+# Variables that awslambdaric reads when it is imported.
+READ_AT_IMPORT = {"AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL"}
 DEBUGGER_ATTEMPTS = 50
 DEBUGGER_PAUSE_SECONDS = 0.1
 # Custom domain names of API Gateway, as they are when a call begins.
@@ -125,18 +127,23 @@ class Invocation:
 
 
 class RuntimeClient:
-    """What ``awslambdaric.bootstrap.run`` expects of a client of the runtime API."""
+    """What ``awslambdaric.bootstrap.run`` expects of a client of the runtime API.
 
-    def __init__(self, channel: Channel, marshaller: object) -> None:
+    ``stash`` is that of a fork: as long as nothing of it was used, memory is borrowed.
+    """
+
+    def __init__(self, channel: Channel, marshaller: object, stash: Any) -> None:
         self.marshaller = marshaller
         self._channel = channel
+        self._stash = stash
         self._is_ready = False
 
     def wait_next_invocation(self) -> Invocation:
         """The next call; the first time it also says that the handler is loaded."""
         if not self._is_ready:
             self._is_ready = True
-            self._channel.send(READY, b"")
+            is_borrowing = self._stash is not None and not self._stash.is_used
+            self._channel.send(READY, b"borrowing" if is_borrowing else b"")
         return Invocation(self._channel.receive())
 
     def post_invocation_result(self, _id: str, result_data: bytes | str, *_: object) -> None:
@@ -279,9 +286,31 @@ def forget_coercion() -> None:
         del os.environ["LC_CTYPE"]
 
 
+def be_forked(control: int) -> tuple[int, Any]:
+    """Be the warm parent; returns in forks: the channel's descriptor, and the stash of modules."""
+    runtime = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - as above
+    sys.path.append(runtime)
+    # What ``main`` imports before anything of the function's own.
+    import awslambdaric.bootstrap  # noqa: PLC0415
+    import awslambdaric.lambda_runtime_marshaller  # noqa: F401, PLC0415
+
+    base = set(sys.modules)
+    channel, stash = __import__("warm").serve(control, base)  # it lies beside this file
+    sys.path.remove(runtime)
+    if os.environ.keys() & READ_AT_IMPORT:
+        for name in [name for name in sys.modules if name.startswith("awslambdaric")]:
+            del sys.modules[name]
+    return channel, stash
+
+
 def main() -> None:
     """Load the handler and answer calls until the engine ends this process."""
-    channel = Channel(int(sys.argv.pop()))
+    descriptor = int(sys.argv.pop())
+    stash: Any = None
+    if sys.argv[1:] == ["warm"]:
+        sys.argv.pop()
+        descriptor, stash = be_forked(descriptor)
+    channel = Channel(descriptor)
     forget_coercion()
     settings = json.loads(channel.receive())
     sys.path.append(settings["paths"]["runtime"])
@@ -294,7 +323,7 @@ def main() -> None:
     if settings["debugger"]:
         open_debugger(**settings["debugger"])
     bootstrap.create_log_sink = LineSink
-    bootstrap.run(settings["handler"], RuntimeClient(channel, LambdaMarshaller()))
+    bootstrap.run(settings["handler"], RuntimeClient(channel, LambdaMarshaller(), stash))
 
 
 if __name__ == "__main__":

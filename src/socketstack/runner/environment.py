@@ -112,15 +112,23 @@ def process_environment(
     }
 
 
-def _defaults(
-    function: Function, places: Places, endpoint: str, ca_bundle: Path | None
-) -> dict[str, str]:
-    values = {
+def common_environment(places: Places) -> dict[str, str]:
+    """What all processes of functions start with, so also the parent that they are forked from."""
+    return {
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
         "PATH": f"{places.python}/bin:/usr/local/bin:/usr/bin:/bin:{places.layers}/bin",
         "LD_LIBRARY_PATH": f"{places.task}:{places.task}/lib:{places.layers}/lib",
         "HOME": str(places.home),
+        TASK_ROOT: str(places.task),
+    }
+
+
+def _defaults(
+    function: Function, places: Places, endpoint: str, ca_bundle: Path | None
+) -> dict[str, str]:
+    values = {
+        **common_environment(places),
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
         "AWS_ENDPOINT_URL": endpoint,
     }

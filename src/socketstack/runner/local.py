@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -31,9 +32,16 @@ from socketstack.runner.base import (
     LogSink,
     RoleCredentials,
 )
-from socketstack.runner.environment import Places, log_stream, process_environment
+from socketstack.runner.children import Child, Command, spawn
+from socketstack.runner.environment import (
+    Places,
+    common_environment,
+    log_stream,
+    process_environment,
+)
 from socketstack.runner.live import LiveCode, Roots, Signature
 from socketstack.runner.logs import ProcessLog
+from socketstack.runner.nursery import IS_POSSIBLE, Nursery
 from socketstack.runner.packages import Packages
 from socketstack.runner.pool import Callback, Edition, Pool
 from socketstack.runner.process import Call, FunctionProcess, Launch
@@ -44,6 +52,7 @@ from socketstack.runner.runtime import (
     make_runtime_folder,
 )
 from socketstack.runner.strays import kill_strays
+from socketstack.runner.warmth import Own, look
 from socketstack.trace import Step, Trace
 
 _TIDY_SECONDS: Final = 30.0
@@ -86,6 +95,7 @@ class LocalRunner:
         debug_port: int | None,
         credentials: RoleCredentials | None = None,
         engine_names: Callable[[], Sequence[str]] = tuple,
+        may_fork: bool = True,
     ) -> None:
         """Take what the runner needs; nothing is started yet.
 
@@ -107,6 +117,8 @@ class LocalRunner:
                 have keys that nobody knows.
             engine_names: Custom domain names, which lead functions to the engine; asked at every
                 call.
+            may_fork: Whether processes may be forked from a warm parent, where the system can and
+                that makes no difference to the function; else each is started fresh.
         """
         self._engine_names = engine_names
         self._credentials = credentials
@@ -121,6 +133,7 @@ class LocalRunner:
         self._ca_bundle = ca_bundle
         self._debug_port = debug_port
         self._limit = max_processes if debug_port is None else 1
+        self._may_fork = may_fork and IS_POSSIBLE and debug_port is None
         self._folder = workdir.absolute() / "functions"
         self._packages = Packages(self._folder)
         self._making = asyncio.Lock()
@@ -128,6 +141,8 @@ class LocalRunner:
         self._live: dict[str, LiveCode] = {}
         self._generations: list[tuple[_Room, Edition, Path]] = []
         self._numbers = itertools.count(1)
+        self._nursery = Nursery(self._tell_lost)
+        self._preparing: asyncio.Task[None] | None = None
         self._debug_ports: dict[str, int] = {}
         self._warned: set[str] = set()
         self._running: Counter[str] = Counter()
@@ -175,6 +190,15 @@ class LocalRunner:
             before.close()
         if folders:
             self._live[function_name] = LiveCode(folders, self._clock)
+            if self._preparing is None:
+                # Somebody is about to call it.
+                self._preparing = asyncio.get_running_loop().create_task(self._make_folders())
+
+    async def warm_up(self) -> None:
+        """Have everything ready for the first call: folders, and the parent of processes."""
+        await self._make_folders()
+        if self._nursery.is_started:
+            await self._nursery.settled.wait()
 
     async def stop(self) -> None:
         """Kill and reap every process, refuse waiting calls and remove the runner's folders."""
@@ -189,6 +213,9 @@ class LocalRunner:
             room.pool.kill()
         for room in self._rooms.values():
             await room.pool.wait_ended()
+        if self._preparing is not None:
+            await self._preparing
+        await self._nursery.stop()
         if self._rooms:
             await asyncio.to_thread(kill_strays, self._folder)
         for live in self._live.values():
@@ -271,13 +298,15 @@ class LocalRunner:
         )
         live = self._live.get(function.name)
         if live is None:
-            return Edition(function=function, roots=deployed)
+            return Edition(function=function, roots=deployed, own=await _own(function, deployed))
         signature = live.signature()
         if live.is_as_deployed(signature):
-            return Edition(function=function, roots=deployed, signature=signature)
+            own = await _own(function, deployed)
+            return Edition(function=function, roots=deployed, signature=signature, own=own)
         folder = self._folder / "live" / str(next(self._numbers))
         roots = await asyncio.to_thread(live.generation, deployed, folder, signature)
-        edition = Edition(function=function, roots=roots, signature=signature)
+        own = await _own(function, roots)
+        edition = Edition(function=function, roots=roots, signature=signature, own=own)
         self._generations.append((room, edition, folder))
         before = room.pool.edition.signature if room.pool.edition is not None else None
         self._tell_reload(function, live.changes(before, signature))
@@ -314,6 +343,19 @@ class LocalRunner:
         async with self._making:
             if not (self._folder / "runtime").is_dir():
                 await asyncio.to_thread(self._make_folders_now)
+            if self._may_fork and not self._nursery.is_started:
+                self._start_nursery()
+
+    def _start_nursery(self) -> None:
+        places = self._places(Roots(task=self._folder / "nursery", layers=self._folder / "nursery"))
+        try:
+            self._nursery.start(
+                self._interpreter(), common_environment(places), self._folder / "home"
+            )
+        except OSError as error:
+            self._trace.emit(
+                Step.WARNING, f"No warm start of functions: {error}. They start as without it."
+            )
 
     def _make_folders_now(self) -> None:
         make_python_folder(self._folder / "python")
@@ -369,14 +411,41 @@ class LocalRunner:
             return UNKNOWN_CREDENTIALS
         return self._credentials.for_function(function)
 
-    def _launch(self, edition: Edition, stream: str) -> Launch:
-        places = Places(
-            task=edition.roots.task,
-            layers=edition.roots.layers,
+    def _tell_lost(self) -> None:
+        self._trace.emit(
+            Step.WARNING,
+            "The parent that function processes are forked from has ended. From now on each is "
+            "started fresh, which takes longer.",
+        )
+
+    def _places(self, roots: Roots) -> Places:
+        return Places(
+            task=roots.task,
+            layers=roots.layers,
             runtime=self._folder / "runtime",
             python=self._folder / "python",
             home=self._folder / "home",
         )
+
+    def _interpreter(self) -> list[str]:
+        options = [] if self._debug_port is None else ["-X", "frozen_modules=off"]
+        # -I and -S: no site packages, no PYTHON* variables, no folder of a script.
+        return [
+            str(self._folder / "python" / "bin" / "python3"),
+            *("-I", "-S", "-X", "utf8", *options),
+            str(self._folder / "runtime" / BOOTSTRAP),
+        ]
+
+    def _start_child(self, own: Own, command: Command, channel: int, output: int) -> Child:
+        """Fork the warm parent where that makes no difference; else start an interpreter."""
+        tops = self._nursery.tops
+        if tops is not None and not own.against(tops):
+            with suppress(OSError):  # it has much to do, or is gone
+                return self._nursery.fork(command, channel, output)
+        return spawn(command, channel, output)
+
+    def _launch(self, edition: Edition, stream: str) -> Launch:
+        places = self._places(edition.roots)
         engine = urlsplit(self._endpoint)
         host = engine.hostname or _LOOPBACK
         settings: dict[str, Json] = {
@@ -396,25 +465,21 @@ class LocalRunner:
             ],
             "debugger": self._debugger(edition.function),
         }
-        options = [] if self._debug_port is None else ["-X", "frozen_modules=off"]
+        environment = process_environment(
+            edition.function,
+            places=places,
+            stream=stream,
+            endpoint=self._endpoint,
+            socket_endpoint=self._socket_endpoint,
+            ca_bundle=self._ca_bundle,
+            region=self._region,
+            credentials=self._credentials_of(edition.function),
+        )
         return Launch(
-            # -I and -S: no site packages, no PYTHON* variables, no folder of a script.
-            arguments=[
-                str(places.python / "bin" / "python3"),
-                *("-I", "-S", "-X", "utf8", *options),
-                str(places.runtime / BOOTSTRAP),
-            ],
-            environment=process_environment(
-                edition.function,
-                places=places,
-                stream=stream,
-                endpoint=self._endpoint,
-                socket_endpoint=self._socket_endpoint,
-                ca_bundle=self._ca_bundle,
-                region=self._region,
-                credentials=self._credentials_of(edition.function),
+            command=Command(
+                arguments=self._interpreter(), environment=environment, folder=places.task
             ),
-            folder=places.task,
+            start=partial(self._start_child, edition.own),
             settings=settings,
             has_limits=self._debug_port is None,
         )
@@ -430,3 +495,7 @@ class LocalRunner:
             port=port,
         )
         return {"folder": str(self._folder / "debugger"), "host": _LOOPBACK, "port": port}
+
+
+async def _own(function: Function, roots: Roots) -> Own:
+    return await asyncio.to_thread(look, roots, function.environment, sys.version_info[:2])

@@ -7,7 +7,7 @@ edition only: processes of another one are retired, at once when idle, else afte
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from socketstack.clock import Clock
@@ -15,6 +15,7 @@ from socketstack.errors import FunctionUnavailable
 from socketstack.runner.base import Function
 from socketstack.runner.live import Roots, Signature
 from socketstack.runner.process import Call, FunctionProcess
+from socketstack.runner.warmth import Own
 
 IDLE_MAX_SECONDS: Final = 300.0
 """How long a process waits for its next call before it is ended."""
@@ -28,6 +29,8 @@ class Edition:
     roots: Roots
     signature: Signature | None = None
     """State of the live sources it was made from; None without live sources."""
+    own: Own = field(default_factory=Own)
+    """What it brings that decides whether it can be forked from the warm parent."""
 
     def is_of(self, function: Function) -> bool:
         """Whether this is still the function's configuration and deployed code."""

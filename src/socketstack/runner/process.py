@@ -1,4 +1,4 @@
-"""One function process, from its start to its reaping: the only place that starts children.
+"""One function process, from its start to its reaping.
 
 A process is starting until its handler is loaded, then idle or busy with one call, and at last
 ended: killed, or gone by itself. Everything it does arrives through callbacks of the event
@@ -8,14 +8,10 @@ loop, so a call costs no task and nothing is lost when its caller goes away.
 import asyncio
 import json
 import os
-import signal
 import socket
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
-from pathlib import Path
 from typing import Final
 
 from socketstack.clock import Clock
@@ -23,6 +19,7 @@ from socketstack.core.model import FailureKind, InvokeResult, Json
 from socketstack.runner import memory, reports
 from socketstack.runner.base import Function
 from socketstack.runner.channel import Channel, Received, Sent
+from socketstack.runner.children import Command, Start
 from socketstack.runner.logs import ProcessLog
 from socketstack.trace import Step, Trace
 
@@ -40,9 +37,8 @@ _REFUSED: Final = b'"errorType": "Function.ResponseSizeTooLarge"}'
 class Launch:
     """How to start one process."""
 
-    arguments: Sequence[str]
-    environment: Mapping[str, str]
-    folder: Path
+    command: Command
+    start: Start
     settings: Mapping[str, Json]
     """What ``runner.bootstrap`` is told first."""
     has_limits: bool = True
@@ -113,7 +109,9 @@ class FunctionProcess:
         self.idle_since_seconds = 0.0
         self._function = function
         self._has_limits = launch.has_limits
-        self._is_json = launch.environment.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
+        self._is_json = (
+            launch.command.environment.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
+        )
         self._log = log
         self._clock = clock
         self._trace = trace
@@ -129,6 +127,7 @@ class FunctionProcess:
         self._init_ms = 0.0
         self._peak_mb = 0
         self._peak_read_seconds = 0.0
+        self._borrowed_mb = 0
         self._reaped = asyncio.Event()
         self._start(launch)
 
@@ -233,7 +232,7 @@ class FunctionProcess:
                 is_refused = body.endswith(_REFUSED)
                 self._answered(body, FailureKind.UNHANDLED if is_refused else FailureKind.HANDLED)
             case (State.STARTING, Received.READY):
-                self._ready()
+                self._ready(is_borrowing=bool(body))
             case (State.STARTING, Received.INIT_ERROR):
                 self._init_failed(body)
             case _:
@@ -246,7 +245,9 @@ class FunctionProcess:
         self._set_idle()
         self._on_free(self)
 
-    def _ready(self) -> None:
+    def _ready(self, *, is_borrowing: bool) -> None:
+        if not is_borrowing:
+            self._borrowed_mb = 0
         self._init_ms = (self._clock.monotonic_seconds() - self._started_seconds) * 1000
         if self._timer is not None:
             self._timer.cancel()
@@ -292,16 +293,7 @@ class FunctionProcess:
         ours, theirs = socket.socketpair()
         self._pipe, output = os.pipe()
         try:
-            self._child = subprocess.Popen(  # noqa: S603 - our interpreter and bootstrap
-                [*launch.arguments, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                pass_fds=(theirs.fileno(),),
-                env=dict(launch.environment),
-                cwd=launch.folder,
-                start_new_session=True,
-            )
+            self._child = launch.start(launch.command, theirs.fileno(), output)
         except OSError:
             ours.close()
             os.close(self._pipe)
@@ -309,6 +301,7 @@ class FunctionProcess:
         finally:
             theirs.close()
             os.close(output)
+        self._borrowed_mb = self._child.borrowed_mb
         os.set_blocking(self._pipe, False)
         self._loop.add_reader(self._pipe, self._read_log)
         self._channel = Channel(ours, on_frame=self._receive, on_end=self._gone)
@@ -328,7 +321,7 @@ class FunctionProcess:
         allowed_mb = self._function.memory_mb
         if not self._has_limits or self.state in {State.IDLE, State.ENDED}:
             return
-        held_mb = memory.resident_mb(self._child.pid)
+        held_mb = memory.resident_mb(self._child.pid) - self._borrowed_mb
         if held_mb > allowed_mb:
             self._peak_mb = held_mb
             self._event(
@@ -351,12 +344,11 @@ class FunctionProcess:
 
     def _kill_group(self) -> None:
         # How it ended is decided before its channel closes: killing it then changes nothing.
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._child.pid, signal.SIGKILL)
+        self._child.kill_group()
 
     async def _reap(self) -> None:
         try:
-            code = await self._loop.run_in_executor(None, self._child.wait)
+            code = await self._child.wait()
             self._drain()
             call = self._call
             if call is not None:
@@ -413,7 +405,8 @@ class FunctionProcess:
         now = self._clock.monotonic_seconds()
         if self._peak_mb == 0 or now - self._peak_read_seconds >= _PEAK_EVERY_SECONDS:
             self._peak_read_seconds = now
-            self._peak_mb = max(memory.peak_mb(self._child.pid), self._peak_mb)
+            held_mb = memory.peak_mb(self._child.pid) - self._borrowed_mb
+            self._peak_mb = max(held_mb, self._peak_mb)
         return self._peak_mb
 
     def _event(self, summary: str) -> None:

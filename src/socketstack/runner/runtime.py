@@ -18,6 +18,7 @@ from typing import Final
 from socketstack.errors import FunctionUnavailable
 
 BOOTSTRAP: Final = "bootstrap.py"
+_COPIED: Final = (BOOTSTRAP, "warm.py")
 _BROUGHT: Final = ("awslambdaric", "boto3")
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -26,7 +27,8 @@ def make_runtime_folder(folder: Path) -> None:
     """Link the runtime's distributions into a new folder. Raises ``FunctionUnavailable``."""
     folder.mkdir(parents=True)
     link_distributions(folder, _BROUGHT)
-    shutil.copyfile(Path(__file__).with_name(BOOTSTRAP), folder / BOOTSTRAP)
+    for name in _COPIED:
+        shutil.copyfile(Path(__file__).with_name(name), folder / name)
 
 
 def make_python_folder(folder: Path) -> None:
