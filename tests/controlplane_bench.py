@@ -34,6 +34,8 @@ class Bench:
     store: Store = field(default_factory=Store)
     caller: Caller = field(default_factory=lambda: Caller("000000000000", "us-east-1"))
     can_log: bool = False
+    certificates: set[str] | None = None
+    """ARNs of those that there are; None for whichever is asked for."""
 
     def __post_init__(self) -> None:
         self.events: list[TraceEvent] = []
@@ -46,6 +48,7 @@ class Bench:
             trace=trace,
             endpoint="ws://localhost:4566",
             can_log=lambda _caller: self.can_log,
+            has_certificate=lambda arn: self.certificates is None or arn in self.certificates,
         )
 
     def call(self, operation: str, **parameters: object) -> Record:

@@ -39,6 +39,7 @@ from socketstack.runner.local import LocalRunner
 from socketstack.services.api_keys import ApiKeysApi
 from socketstack.services.aws_actions import AwsActions
 from socketstack.services.aws_app import AnswersCalls, AwsApp
+from socketstack.services.certificates import AccountCertificates
 from socketstack.services.cloudformation import CloudFormation
 from socketstack.services.functions import FunctionPermits, InvokeApi, MotoFunctions
 from socketstack.services.guard import Guard
@@ -67,6 +68,8 @@ class Services:
     """Takes the lines of functions."""
     can_log: Callable[[Caller], bool]
     """Whether API Gateway may write execution logs in the caller's account (1.96)."""
+    has_certificate: Callable[[str], bool]
+    """Whether ACM has the certificate of an ARN (1.110)."""
 
 
 class Engine:
@@ -155,6 +158,7 @@ class Engine:
             trace=self.trace,
             endpoint=self.socket_endpoint,
             can_log=services.can_log,
+            has_certificate=services.has_certificate,
         )
         self._add_cloudformation(plane)
         api_keys = ApiKeysApi(
@@ -189,7 +193,13 @@ class Engine:
         moto = MotoApp(account_id=self.settings.account_id, region=self.settings.region)
         functions = MotoFunctions(moto)
         self._moto, self._functions = moto, functions
-        return Services(app=moto, functions=functions, logs=functions, can_log=AccountLogging())
+        return Services(
+            app=moto,
+            functions=functions,
+            logs=functions,
+            can_log=AccountLogging(),
+            has_certificate=AccountCertificates(),
+        )
 
     def _inner_key(self, access_key_id: str) -> AccessKey | None:
         """A key that the services sign with when they call each other; moto's do not sign."""

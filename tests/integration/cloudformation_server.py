@@ -21,6 +21,7 @@ from socketstack.controlplane.plane import ControlPlane
 from socketstack.controlplane.web import ControlPlaneWeb
 from socketstack.ids import RandomIds
 from socketstack.services.api_keys import ApiKeysApi
+from socketstack.services.certificates import AccountCertificates
 from socketstack.services.cloudformation import CloudFormation
 from socketstack.services.moto_app import MotoApp
 from socketstack.services.stage_logs import AccountLogging
@@ -55,6 +56,7 @@ async def cloudformation_world() -> AsyncIterator[World]:
         trace=trace,
         endpoint="ws://localhost:4566",
         can_log=AccountLogging(),
+        has_certificate=AccountCertificates(),
     )
     moto = MotoApp(account_id=ACCOUNT, region=REGION)
     formation = CloudFormation(moto=moto, plane=plane, clock=clock, ids=ids, trace=trace)

@@ -18,6 +18,7 @@ provider "aws" {
   skip_metadata_api_check     = true
   skip_region_validation      = true
   endpoints {
+    acm          = var.endpoint
     apigateway   = var.endpoint
     apigatewayv2 = var.endpoint
   }
@@ -50,10 +51,15 @@ resource "aws_apigatewayv2_stage" "live" {
   }
   depends_on = [aws_apigatewayv2_route.default]
 }
+resource "aws_acm_certificate" "own" {
+  for_each          = toset(["first", "second"])
+  domain_name       = "${each.key}.example.com"
+  validation_method = "DNS"
+}
 resource "aws_apigatewayv2_domain_name" "own" {
   domain_name = "api.example.com"
   domain_name_configuration {
-    certificate_arn = "arn:aws:acm:us-east-1:000000000000:certificate/${local.two ? "2" : "1"}1111111-1111-1111-1111-111111111111"
+    certificate_arn = aws_acm_certificate.own[local.two ? "second" : "first"].arn
     endpoint_type   = "REGIONAL"
     security_policy = "TLS_1_2"
   }

@@ -306,15 +306,23 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineWorld]:
         yield engine
 
 
+def _certificate(engine: EngineWorld) -> str:
+    """A new certificate's ARN; nobody proves the domain here."""
+    acm = engine.client("acm")
+    arn: str = acm.request_certificate(DomainName="example.com")["CertificateArn"]
+    return arn
+
+
 @pytest.fixture(scope="module")
 def api(engine: EngineWorld) -> Deployed:
     """An API whose function pushes to its own client, under two custom domain names."""
     gateway = engine.client("apigatewayv2")
     pusher = engine.make_function("pusher", PUSHER)
     api = engine.make_api({"$default": pusher})
+    certificate = _certificate(engine)
     for name in (DOMAIN, OWN):
         gateway.create_domain_name(
-            DomainName=name, DomainNameConfigurations=[{"CertificateArn": CERTIFICATE}]
+            DomainName=name, DomainNameConfigurations=[{"CertificateArn": certificate}]
         )
         gateway.create_api_mapping(
             DomainName=name, ApiId=api.api_id, Stage="dev", ApiMappingKey="chat"
@@ -378,7 +386,8 @@ async def test_deleted_domain_leads_nowhere_at_once(engine: EngineWorld, api: De
     """Deleting the domain name takes its mappings along. 1.108."""
     gateway = engine.client("apigatewayv2")
     gateway.create_domain_name(
-        DomainName="gone.example.com", DomainNameConfigurations=[{"CertificateArn": CERTIFICATE}]
+        DomainName="gone.example.com",
+        DomainNameConfigurations=[{"CertificateArn": _certificate(engine)}],
     )
     gateway.create_api_mapping(DomainName="gone.example.com", ApiId=api.api_id, Stage="dev")
     url = f"ws://gone.example.com:{engine.port}/"
@@ -395,3 +404,20 @@ async def test_deleted_domain_leads_nowhere_at_once(engine: EngineWorld, api: De
     after = await dial()
 
     assert (before, after) == (101, 403)
+
+
+def test_domain_needs_a_certificate_that_exists(engine: EngineWorld, api: Deployed) -> None:
+    """A made-up certificate is refused, in AWS's words, and no domain is made. 1.110."""
+    gateway = engine.client("apigatewayv2")
+    before = {each["DomainName"] for each in gateway.get_domain_names()["Items"]}
+
+    with pytest.raises(ClientError) as caught:
+        gateway.create_domain_name(
+            DomainName="new.example.com",
+            DomainNameConfigurations=[{"CertificateArn": CERTIFICATE}],
+        )
+
+    error = caught.value.response
+    assert error["ResponseMetadata"]["HTTPStatusCode"] == 400
+    assert error["Error"]["Message"].startswith("The provided certificate does not exist.")
+    assert {each["DomainName"] for each in gateway.get_domain_names()["Items"]} == before

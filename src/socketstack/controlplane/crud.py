@@ -38,6 +38,7 @@ class Crud:
         ids: Ids,
         endpoint: str,
         can_log: Callable[[Caller], bool],
+        has_certificate: Callable[[str], bool],
     ) -> None:
         self._service = service
         self._store = store
@@ -45,6 +46,7 @@ class Crud:
         self._ids = ids
         self._endpoint = endpoint
         self._can_log = can_log
+        self._has_certificate = has_certificate
 
     def now(self) -> datetime:
         """The present in whole seconds, as ``createdDate`` shows it. Rule 1.11."""
@@ -183,6 +185,7 @@ class Crud:
             account_id=caller.account_id,
             region=caller.region,
             can_log=self._can_log(caller),
+            has_certificate=self._has_certificate,
         )
 
 

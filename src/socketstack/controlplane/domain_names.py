@@ -1,7 +1,7 @@
 """Custom domain names and their mappings: what API Gateway refuses, adds, and puts into force.
 
 A domain is Regional and speaks TLS 1.2 or newer; mutual TLS and routing rules are not served.
-Certificates are not looked up, only their ARNs are judged: the engine makes its own.
+Certificates must exist, and the engine serves the names with certificates of its own.
 Rules: 1.104 to 1.110.
 """
 
@@ -25,7 +25,7 @@ _RESERVED: Final = re.compile(
 )
 """Names under which the engine answers for other reasons."""
 _CERTIFICATE: Final = re.compile(
-    r"arn:aws[a-z-]*:acm:(?P<region>[a-z0-9-]+):\d{12}:certificate/[A-Za-z0-9-]+"
+    r"arn:aws[a-z-]*:acm:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):certificate/[A-Za-z0-9-]+"
 )
 _KEY: Final = re.compile(r"[A-Za-z0-9$\-_.+!*'()]*")
 _DEFAULTS: Final[Mapping[str, object]] = {
@@ -84,7 +84,7 @@ def verify_domain(subject: Subject) -> None:
             "Invalid DomainNameConfigurations: a Regional domain name has exactly one, with a "
             "CertificateArn."
         )
-    _verify_configuration(configurations[0], subject.region)
+    _verify_configuration(configurations[0], subject)
 
 
 def _verify_name(name: str) -> None:
@@ -95,7 +95,7 @@ def _verify_name(name: str) -> None:
         )
 
 
-def _verify_configuration(configuration: Record, region: str) -> None:
+def _verify_configuration(configuration: Record, subject: Subject) -> None:
     endpoint, policy = configuration.get("EndpointType"), configuration.get("SecurityPolicy")
     if endpoint != "REGIONAL":
         raise BadRequest(
@@ -110,8 +110,17 @@ def _verify_configuration(configuration: Record, region: str) -> None:
             f"Invalid certificate ARN: {arn}. It has the form "
             "arn:aws:acm:{region}:{account}:certificate/{id}."
         )
-    if found["region"] != region:  # 1.110
-        raise BadRequest(f"Invalid certificate ARN: {arn}. Certificate must be in '{region}'.")
+    if found["region"] != subject.region:  # 1.110
+        raise BadRequest(
+            f"Invalid certificate ARN: {arn}. Certificate must be in '{subject.region}'."
+        )
+    if found["account"] != subject.account_id:
+        raise BadRequest("Cross-account certificate references are not allowed.")
+    if not subject.has_certificate(arn):
+        raise BadRequest(
+            "The provided certificate does not exist. Make one with aws acm request-certificate, "
+            "or aws acm import-certificate."
+        )
 
 
 def verify_mapping(subject: Subject) -> None:

@@ -52,6 +52,8 @@ class ControlPlane:
         endpoint: Start of every ``ApiEndpoint``, for example ``ws://localhost:4566``.
         can_log: Whether a caller's account has a CloudWatch Logs role; without one, stages
             that ask for execution logs are refused as on a fresh AWS account (1.96).
+        has_certificate: Whether there is a certificate of an ARN; custom domain names need one
+            (1.110).
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class ControlPlane:
         trace: Trace,
         endpoint: str,
         can_log: Callable[[Caller], bool] = lambda _caller: False,
+        has_certificate: Callable[[str], bool] = lambda _arn: False,
     ) -> None:
         self.service = load()
         self.ids = ids
@@ -74,6 +77,7 @@ class ControlPlane:
             ids=ids,
             endpoint=endpoint,
             can_log=can_log,
+            has_certificate=has_certificate,
         )
         self._stages = Stages(store=store, ids=ids, trace=trace, now=self._crud.now)
         self._domain_names = DomainNames(store)

@@ -1,6 +1,6 @@
 """What ``checks`` and ``stage_checks`` look at: one record and its surroundings."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from socketstack.controlplane.kinds import Kind
@@ -25,6 +25,8 @@ class Subject:
     region: str
     can_log: bool
     """Whether the account has a CloudWatch Logs role. Rule 1.96."""
+    has_certificate: Callable[[str], bool]
+    """Whether there is a certificate of an ARN. Rule 1.110."""
 
     @property
     def api(self) -> Path:

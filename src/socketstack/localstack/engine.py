@@ -22,6 +22,7 @@ from socketstack.localstack.invoking import InvokingRunner
 from socketstack.localstack.packages import FetchedPackages
 from socketstack.runner.base import Runner
 from socketstack.services.aws_app import AnswersCalls
+from socketstack.services.certificates import AccountCertificates
 from socketstack.services.function_logs import FunctionLogs
 
 PROCESS: Final = "process"
@@ -55,6 +56,7 @@ class LocalStackEngine(Engine):
             functions=self.functions,
             logs=FunctionLogs(self.app),
             can_log=_can_log,
+            has_certificate=AccountCertificates(),  # LocalStack's ACM is moto's
         )
 
     def _inner_key(self, access_key_id: str) -> AccessKey | None:

@@ -121,6 +121,18 @@ def test_bad_name_is_refused(bench: Bench, name: str) -> None:
             "Certificate must be in 'us-east-1'.",
             id="other-region",
         ),
+        pytest.param(
+            {"CertificateArn": CERTIFICATE.replace(":000000000000:", ":111111111111:")},
+            BadRequest,
+            "Cross-account certificate references are not allowed.",
+            id="other-account",
+        ),
+        pytest.param(
+            {"CertificateArn": CERTIFICATE[:-1] + "0"},
+            BadRequest,
+            "The provided certificate does not exist.",
+            id="no-such-certificate",
+        ),
         pytest.param({"IpAddressType": "ipv6"}, BadRequest, "IpAddressType", id="address-type"),
     ],
 )
@@ -128,6 +140,8 @@ def test_bad_configuration_is_refused(
     bench: Bench, configuration: dict[str, Any], error: type[ServiceError], said: str
 ) -> None:
     """Edge domains, old TLS and wrong certificates are refused. 1.104, 1.109, 1.110."""
+    bench.certificates = {CERTIFICATE}
+
     with pytest.raises(error) as caught:
         domain(bench, **configuration)
 
