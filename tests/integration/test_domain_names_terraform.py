@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+import pytest
 from integration.cloudformation_server import cloudformation_world
 from integration.test_controlplane_terraform import pytestmark, terraform
 
@@ -51,6 +52,7 @@ def assert_step(store: Store, step: int) -> None:
     )
 
 
+@pytest.mark.timeout(600)  # ten runs of Terraform, on machines that do other things too
 async def test_every_plan_after_an_apply_is_empty(tmp_path: Path) -> None:
     """Setting, changing, clearing and setting again leave nothing to change, and destroy all."""
     shutil.copy(MODULE, tmp_path / "main.tf")
