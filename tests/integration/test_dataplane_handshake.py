@@ -1001,6 +1001,31 @@ async def test_tokens_appear_in_no_trace_event(world: World, outcome: str) -> No
     assert SECRET not in "".join(f"{name}{value}" for name, value in answer.headers.items())
 
 
+@pytest.mark.parametrize(
+    ("header", "sent"),
+    [
+        pytest.param("X_Token", SECRET, id="header-of-ones-own"),
+        pytest.param("Authorization", f"Bearer {SECRET}", id="after-a-scheme"),
+        pytest.param("Cookie", f"theme=dark; session={SECRET}", id="in-a-cookie"),
+        pytest.param("Sec_WebSocket_Protocol", f"auth, {SECRET}", id="among-subprotocols"),
+    ],
+)
+async def test_part_of_a_header_that_a_function_quotes_is_not_told(
+    world: World, header: str, sent: str
+) -> None:
+    """Whatever header a token comes in, and whatever stands around it, it is told cut."""
+    deploy_guarded(world, f"route.request.header.{header.replace('_', '-')}")
+    world.answer("authorizer", raised(f"bad token {SECRET}"))
+
+    async with RawClient.dial(world) as client:
+        client.send(client.handshake(world, **{header: sent}))
+        answer = await read_http(client.reader)
+
+    assert answer.status == 500
+    assert world.summaries(Step.REFUSED)
+    assert SECRET not in world.told()
+
+
 async def test_one_token_on_two_connections_is_checked_twice(world: World) -> None:
     """Authorizer results are not cached. Rule 3.23."""
     deploy_guarded(world, TOKEN)

@@ -3,6 +3,7 @@
 Rules: 3.04.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -14,9 +15,18 @@ from socketstack.core.model import Connection, DeployedStage, Json, Upgrade
 from socketstack.core.routing import CONNECT
 from socketstack.trace import NO_DETAIL, Step, Trace, redact
 
-_SECRET_HEADERS: Final = frozenset(
-    {"authorization", "cookie", "x-api-key", "x-amz-security-token", "sec-websocket-protocol"}
+_PLAIN_HEADERS: Final = frozenset(
+    {
+        *("host", "origin", "user-agent", "upgrade", "connection", "content-length"),
+        *("sec-websocket-extensions", "sec-websocket-key", "sec-websocket-version"),
+        *("accept", "accept-encoding", "accept-language", "cache-control", "pragma"),
+        *("x-amz-date", "x-amz-content-sha256"),
+    }
 )
+"""What no client puts a credential in; every other header may hold one."""
+_WORDS: Final = frozenset({"AWS4-HMAC-SHA256", "Credential", "Signature", "SignedHeaders"})
+"""Parts of signatures that are no secret: reasons name them."""
+_BETWEEN_PARTS: Final = re.compile(r"[\s,;=]+")
 _SECRET_MIN_CHARACTERS: Final = 8
 _SHOWN_PART_CHARACTERS: Final = 40
 
@@ -129,11 +139,13 @@ def shown_path(path: str) -> str:
 def without_secrets(text: str, upgrade: Upgrade) -> str:
     """Text that may quote what a function said, without the credentials of the handshake.
 
-    Every longer query value and the headers that carry credentials count as such.
+    Every longer query value and value of a header counts as such, and so does each part of it: of
+    ``Bearer abc`` or ``session=abc`` a function quotes the last one.
     """
     values = [value for _name, value in upgrade.query]
-    values += [value for name, value in upgrade.headers if name.lower() in _SECRET_HEADERS]
-    for value in sorted(values, key=len, reverse=True):
+    values += [value for name, value in upgrade.headers if name.lower() not in _PLAIN_HEADERS]
+    parts = {part for value in values for part in (value, *_BETWEEN_PARTS.split(value))}
+    for value in sorted(parts - _WORDS, key=len, reverse=True):
         if len(value) >= _SECRET_MIN_CHARACTERS:
             text = text.replace(value, redact(value))
     return text
