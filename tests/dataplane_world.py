@@ -7,6 +7,7 @@ and, where a client must misbehave, ``RawClient``, which sends the bytes it is t
 import asyncio
 import base64
 import json
+import logging
 import os
 import ssl
 import struct
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import boto3
+import pytest
 import websockets
 from aiohttp import web
 from botocore.config import Config
@@ -63,6 +65,17 @@ UNLIMITED = AccountThrottles(requests=None, connections=None)
 
 Event = dict[str, Any]
 _T = TypeVar("_T")
+
+
+def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Warnings and errors that were logged, but not that this machine was slow just then."""
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelno >= logging.WARNING
+        # asyncio's debug mode tells of every callback that took a tenth of a second.
+        and not (record.name == "asyncio" and " took " in record.getMessage())
+    ]
 
 
 def function_arn(name: str) -> str:
