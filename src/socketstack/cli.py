@@ -8,6 +8,7 @@ Commands import what they need when they run, so that none pays for another.
 
 import argparse
 import asyncio
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -26,11 +27,12 @@ _FAILED: Final = 1
 _MENDABLE: Final = 2
 _INTERRUPTED: Final = 130
 _TARGETS: Final = ("embedded", "aws")
+_HYPHEN_ID: Final = re.compile(r"-[A-Za-z0-9_-]{14}=")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(_readable(sys.argv[1:] if arguments is None else arguments))
     try:
         settings = from_environment(
             host=getattr(options, "host", None),
@@ -146,12 +148,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _readable(arguments: Sequence[str]) -> list[str]:
+    """Arguments, with a space before ids that begin with a hyphen: no options (10.19)."""
+    return [f" {each}" if _HYPHEN_ID.fullmatch(each) else each for each in arguments]
+
+
 def _trace_commands(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
 ) -> argparse.ArgumentParser:
     trace = commands.add_parser("trace", help="what was decided, and why, step by step")
     trace.add_argument(
-        "id", nargs="?", help="request id or connection id; without one, the newest are listed"
+        "id",
+        nargs="?",
+        type=str.strip,
+        help="request id or connection id; without one, the newest are listed",
     )
     trace.add_argument("--all", action="store_true", help="list what went well too")
     trace.add_argument("--limit", type=int, default=20, help="how many to list (20)")

@@ -201,6 +201,17 @@ def test_command_shows_one_trace_and_lists_refusals(engine: EngineWorld, api: De
     assert json.loads(as_json.stdout)["id"] == request_id
 
 
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_id_that_begins_with_a_hyphen_is_an_id(
+    engine: EngineWorld, arguments: tuple[str, ...]
+) -> None:
+    """One id in 64 looks like an option; it is looked for all the same. Rule 10.19."""
+    done = cli(engine, "trace", "-hDZQKp3O2Ndlc_=", *arguments)
+
+    assert done.returncode == 2
+    assert "No trace has the id '-hDZQKp3O2Ndlc_='" in done.stderr
+
+
 def test_command_explains_codes(engine: EngineWorld) -> None:
     """A code from a log is explained without an engine; an unknown one ends with 2."""
     known = cli(engine, "explain", "ss-204")
