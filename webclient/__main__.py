@@ -1,6 +1,6 @@
-"""``python -m webclient serve|up|down|where|token|tokens|push``.
+"""``python -m webclient serve|up|down|where|token|tokens|push|smoke``.
 
-Exit codes: 0 done, 1 nobody was reached, 2 something the user can fix.
+Exit codes: 0 done, 1 nobody was reached or the smoke test failed, 2 something the user can fix.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from webclient import background, server
 from webclient.backend import Backend
 from webclient.errors import ConfigError
 from webclient.settings import Settings, from_environment
+from webclient.smoke import SmokeTestError, smoke
 from webclient.stack import read_stack
 
 _EXPIRED_FOR_SECONDS: Final = 3600
@@ -77,6 +78,9 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     push.add_argument("--message", default=settings.message, help="text to send (MESSAGE)")
     push.add_argument("--to", default=settings.to, help="all, user:NAME or connection:ID (TO)")
     push.set_defaults(command=_push)
+    commands.add_parser(
+        "smoke", help="try refusals, an echo and a push on the deployed stack"
+    ).set_defaults(command=_smoke)
     return parser
 
 
@@ -157,6 +161,22 @@ def _push(parsed: argparse.Namespace, settings: Settings) -> int:
         return 0
     _say(f"Nobody received it: there is no open connection for {parsed.to}.", error=True)
     return 1
+
+
+def _smoke(_parsed: argparse.Namespace, settings: Settings) -> int:
+    backend = _backend(settings)
+    _say(f"Smoke test of {backend.stack.websocket_url}")
+
+    async def run() -> None:
+        async for line in smoke(backend, token=settings.smoke_token):
+            _say(f"  ok  {line}")
+
+    try:
+        asyncio.run(run())
+    except SmokeTestError as error:
+        _say(f"The smoke test failed: {error}", error=True)
+        return 1
+    return 0
 
 
 def _backend(settings: Settings) -> Backend:

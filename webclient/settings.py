@@ -18,7 +18,8 @@ class Settings:
     """Which stack, and how the server runs."""
 
     stack_name: str = "socketstack"
-    region: str = "us-east-1"
+    region: str = ""
+    """Empty for that of the AWS profile, locally for us-east-1."""
     profile: str = ""
     """AWS profile; empty for the usual chain. Not used locally."""
     endpoint_url: str = ""
@@ -36,6 +37,8 @@ class Settings:
     """Whom ``token`` mints for when the command line does not say."""
     message: str = ""
     """What ``push`` sends when the command line does not say."""
+    smoke_token: str = ""
+    """A good token for the smoke test, where the stack takes those of an outside issuer."""
     to: str = "all"
     """Whom ``push`` sends to when the command line does not say."""
 
@@ -48,10 +51,9 @@ class Settings:
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
     """Settings from the environment. Raises ``ConfigError`` naming the variable at fault."""
-    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     return Settings(
         stack_name=environ.get("STACK_NAME") or "socketstack",
-        region=region,
+        region=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "",
         profile=environ.get("AWS_PROFILE", ""),
         endpoint_url=environ.get("AWS_ENDPOINT_URL", ""),
         connections_url=environ.get("CONNECTIONS_URL", ""),
@@ -62,6 +64,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         state_dir=Path(environ.get("SOCKETSTACK_STATE_DIR") or ".socketstack"),
         user_id=environ.get("USER_ID") or "demo",
         message=environ.get("MESSAGE", ""),
+        smoke_token=environ.get("SMOKE_TOKEN", ""),
         to=environ.get("TO") or "all",
     )
 

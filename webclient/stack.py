@@ -1,7 +1,7 @@
 """The deployed stack as the web client sees it: its outputs, and sessions to reach it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ from webclient.errors import ConfigError
 from webclient.settings import Settings
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_LOCAL_REGION: Final = "us-east-1"
 _FAST_FAILURE: Final = Config(
     retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=3, read_timeout=15
 )
@@ -53,10 +54,10 @@ def session(settings: Settings) -> boto3.Session:
         return boto3.Session(
             aws_access_key_id="test",
             aws_secret_access_key="test",  # noqa: S106 - what local engines expect
-            region_name=settings.region,
+            region_name=settings.region or _LOCAL_REGION,
             botocore_session=botocore.session.Session(session_vars=no_profile),
         )
-    return boto3.Session(profile_name=settings.profile or None, region_name=settings.region)
+    return boto3.Session(profile_name=settings.profile or None, region_name=settings.region or None)
 
 
 def read_stack(settings: Settings) -> Stack:
@@ -64,7 +65,7 @@ def read_stack(settings: Settings) -> Stack:
 
     Raises ``ConfigError`` when it cannot be reached, is not there or lacks an output.
     """
-    place = settings.endpoint_url or f"AWS ({settings.region})"
+    place = settings.endpoint_url or f"AWS ({settings.region or 'the region of your profile'})"
     try:
         client = session(settings).client(
             "cloudformation", endpoint_url=settings.endpoint_url or None, config=_FAST_FAILURE
@@ -82,7 +83,7 @@ def read_stack(settings: Settings) -> Stack:
             "AWS_ENDPOINT_URL, AWS_PROFILE and AWS_REGION."
         ) from error
     outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks[0].get("Outputs", [])}
-    return stack_of(outputs, settings)
+    return replace(stack_of(outputs, settings), region=client.meta.region_name)
 
 
 def stack_of(outputs: Mapping[str, str], settings: Settings) -> Stack:

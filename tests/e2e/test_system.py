@@ -301,3 +301,20 @@ def test_second_up_changes_nothing_and_keeps_what_runs(system: System) -> None:
     assert system.outputs["ApiId"] == api_id
     assert system.websocket_url in printed
     assert system.web_url in printed or "http://127.0.0.1" in printed
+
+
+async def test_smoke_test_finds_the_system_right(system: System) -> None:
+    """What `make aws-deploy` tries at its end: refusals, an echo and a push, and exit code 0."""
+    done = await asyncio.to_thread(system.run, "webclient", "smoke")
+
+    assert [line.strip() for line in done.stdout.splitlines()[1:]] == [
+        "ok  without a token: refused (401)",
+        "ok  with a token that is none: refused (401)",
+        "ok  with a changed signature: refused (401)",
+        "ok  with an expired token: refused (401)",
+        "ok  with a token for others: refused (401)",
+        "ok  with a good token: connected",
+        "ok  a message: echoed",
+        "ok  a push: arrived",
+    ]
+    assert "eyJ" not in done.stdout

@@ -1,5 +1,7 @@
 """Settings of the web client, and what it makes of a stack's outputs."""
 
+from pathlib import Path
+
 import pytest
 
 from webclient.errors import ConfigError
@@ -20,6 +22,29 @@ def test_empty_environment_gives_the_defaults() -> None:
     """Nothing has to be set."""
     assert from_environment({}) == Settings()
     assert Settings().host == "127.0.0.1"
+
+
+def test_region_is_that_of_the_profile_unless_the_environment_names_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stack is looked for where it was deployed; locally nothing of a profile is read."""
+    config = tmp_path / "config"
+    config.write_text("[profile mine]\nregion = eu-north-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    mine = {"AWS_PROFILE": "mine"}
+
+    regions = [
+        session(from_environment(environ)).region_name
+        for environ in (
+            mine,
+            {**mine, "AWS_REGION": "eu-west-1"},
+            {**mine, "AWS_ENDPOINT_URL": "http://localhost:4566"},
+        )
+    ]
+
+    assert regions == ["eu-north-1", "eu-west-1", "us-east-1"]
 
 
 @pytest.mark.parametrize(
