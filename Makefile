@@ -1,5 +1,6 @@
 # `make` alone lists what there is. Variables: PYTHON, TARGET, TEMPLATE, STACK_NAME, MESSAGE, TO,
-# USER_ID, ENDPOINT, YES and everything in .env.example, on the command line or in the environment.
+# USER_ID, ENDPOINT, YES, PARAMETERS="Name=value ...", TAGS="key=value ..." and everything in
+# .env.example, on the command line or in the environment.
 
 # Taken as they were typed: neither make nor the shell reads anything into a message.
 override MESSAGE := $(value MESSAGE)
@@ -70,10 +71,10 @@ bench: ## measure start, memory and echo rates
 
 check: lint types test ## everything that a change must pass
 
-aws-deploy: ## deploy to the AWS account of your credentials; asks first (YES=1 agrees)
+aws-deploy: ## deploy to the AWS account of your credentials, and try it; asks first (YES=1 agrees)
 	@scripts/run aws-deploy
 
-aws-destroy: ## delete the stack from AWS; asks first (YES=1 agrees)
+aws-destroy: ## delete the stack and its packages from AWS; asks first (YES=1 agrees)
 	@scripts/run aws-destroy
 
 clean: ## stop what runs and remove everything made here but .venv

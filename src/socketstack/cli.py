@@ -135,6 +135,14 @@ def _parser() -> argparse.ArgumentParser:
         help="deploy to the engine that runs there, for example http://engine:4566, not to AWS",
     )
     deploy.add_argument("--region", help="AWS region (AWS_REGION)")
+    deploy.add_argument(
+        "--tag",
+        action="append",
+        default=[],
+        type=_assignment,
+        metavar="KEY=VALUE",
+        help="tag of the stack and its resources, on AWS; may be repeated",
+    )
     deploy.set_defaults(run=_deploy)
 
     doctor = commands.add_parser("doctor", help="find out what is wrong with a deployed API")
@@ -414,6 +422,7 @@ def _deploy(options: argparse.Namespace, settings: Settings) -> int:
             options.template,
             stack_name=options.stack_name,
             parameters=dict(options.parameter),
+            tags=dict(options.tag),
             region=options.region,
             ask=_ask,
             say=_say,
@@ -463,8 +472,8 @@ def _destroy(options: argparse.Namespace, _settings: Settings) -> int:
         _say(f"There is no stack {options.stack_name}.")
         return 0
     _say(f"The stack {options.stack_name} is deleted.")
-    for name in kept:
-        _say(f"kept: {name}")
+    for one in kept:
+        _say(f"kept: {one.name} ({one.why})")
     return 0
 
 

@@ -84,6 +84,11 @@ def web_port(environ: Mapping[str, str] = os.environ) -> int:
     return _integer(environ, "WEB_PORT", _WEB_PORT, 1, _MAX_PORT)
 
 
+def named_artifact_bucket(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The bucket that the environment names for packages on AWS; None to make one."""
+    return environ.get("SOCKETSTACK_ARTIFACT_BUCKET") or None
+
+
 def is_agreed(environ: Mapping[str, str] = os.environ) -> bool:
     """Whether ``YES=1`` answers the questions that a command would ask."""
     return environ.get("YES", "").lower() in {"1", "y", "yes", "true"}

@@ -3,22 +3,20 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
 import pytest
+from kit_world import HANDLER, HttpServer, settings_in, write_project
 from rich.console import Console
 
 from socketstack.errors import ConfigError, DeploymentFailed
 from socketstack.kit.build import Build, BuildTarget, build
-from socketstack.kit.cloud import Cloud, aws_cloud, local_cloud
-from socketstack.kit.deploy import Deployment, deploy, deploy_to_aws, destroy
+from socketstack.kit.cloud import Cloud, local_cloud
+from socketstack.kit.deploy import Kept, deploy, deploy_to_aws, destroy
 from socketstack.kit.engine import EngineProcess
 from socketstack.kit.logs import follow_logs
 from socketstack.kit.outputs import outputs_file
@@ -26,87 +24,11 @@ from socketstack.kit.stack import Stack
 from socketstack.kit.up import down, status, up
 from socketstack.settings import Settings
 
-_ROLE = """
-  Role:
-    Type: AWS::IAM::Role
-    Properties:
-      AssumeRolePolicyDocument:
-        Version: "2012-10-17"
-        Statement:
-          - {Effect: Allow, Principal: {Service: lambda.amazonaws.com}, Action: sts:AssumeRole}
-"""
-_FUNCTION = """
-  Function:
-    Type: AWS::Lambda::Function
-    Properties:
-      FunctionName: !Sub ${AWS::StackName}-answer
-      Code: source
-      Handler: handler.handler
-      Runtime: python3.13
-      Role: !GetAtt Role.Arn
-"""
-_SYSTEM = f"""
-Parameters:
-  Key: {{Type: String, NoEcho: true, Default: none}}
-  Retention: {{Type: Number, Default: 7}}
-Resources:{_ROLE}{_FUNCTION}
-  Logs:
-    Type: AWS::Logs::LogGroup
-    DeletionPolicy: Retain
-    Properties: {{LogGroupName: !Sub "/kept/${{AWS::StackName}}", RetentionInDays: !Ref Retention}}
-  Api:
-    Type: AWS::ApiGatewayV2::Api
-    Properties:
-      Name: !Ref AWS::StackName
-      ProtocolType: WEBSOCKET
-      RouteSelectionExpression: $request.body.action
-  Integration:
-    Type: AWS::ApiGatewayV2::Integration
-    Properties:
-      ApiId: !Ref Api
-      IntegrationType: AWS_PROXY
-      IntegrationUri: !Sub >-
-        arn:aws:apigateway:${{AWS::Region}}:lambda:path/2015-03-31/functions/${{Function.Arn}}/invocations
-  Permission:
-    Type: AWS::Lambda::Permission
-    Properties:
-      Action: lambda:InvokeFunction
-      FunctionName: !Ref Function
-      Principal: apigateway.amazonaws.com
-  Route:
-    Type: AWS::ApiGatewayV2::Route
-    Properties:
-      ApiId: !Ref Api
-      RouteKey: $connect
-      Target: !Sub integrations/${{Integration}}
-  Stage:
-    Type: AWS::ApiGatewayV2::Stage
-    DependsOn: Route
-    Properties: {{ApiId: !Ref Api, StageName: dev, AutoDeploy: true}}
-Outputs:
-  FunctionName: {{Value: !Ref Function}}
-  Shown: {{Value: !Sub "key=${{Key}}"}}
-"""
-_HANDLER = "def handler(event, context):\n    return {'statusCode': 200}\n"
-
-Deployer = Callable[..., Deployment]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _settings(folder: Path) -> Settings:
-    return Settings(port=_free_port(), state_dir=folder / "state")
-
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """An engine in the background, shared by the tests that only deploy to it."""
-    settings = _settings(tmp_path_factory.mktemp("engine"))
+    settings = settings_in(tmp_path_factory.mktemp("engine"))
     process = EngineProcess(settings)
     process.start()
     try:
@@ -119,7 +41,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Settings]:
     """Settings of an engine that belongs to one test and is stopped after it."""
-    settings = _settings(tmp_path)
+    settings = settings_in(tmp_path)
     yield settings
     down(settings)
 
@@ -133,11 +55,7 @@ def cloud(engine: Settings) -> Cloud:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A folder with a template and a function; returns the template."""
-    (tmp_path / "source").mkdir()
-    (tmp_path / "source" / "handler.py").write_text(_HANDLER)
-    template = tmp_path / "template.yaml"
-    template.write_text(_SYSTEM)
-    return template
+    return write_project(tmp_path)
 
 
 @pytest.fixture
@@ -243,7 +161,7 @@ def test_secret_parameters_are_not_written_down(project: Path, own: Settings) ->
 
 def test_port_of_another_program_is_left_alone(project: Path, tmp_path: Path) -> None:
     """``up`` names the port and the variable to change, and starts nothing."""
-    with _http_server(404, b"not an engine") as port:
+    with HttpServer(404, b"not an engine") as port:
         settings = Settings(port=port, state_dir=tmp_path / "state")
 
         with pytest.raises(ConfigError, match=rf"Port {port} is taken.*SOCKETSTACK_PORT"):
@@ -258,7 +176,7 @@ def test_engine_that_ends_at_once_shows_its_log(
 ) -> None:
     """The end of the engine's log stands in the error."""
     monkeypatch.setenv("SOCKETSTACK_HOST", "203.0.113.1")  # an address no machine has
-    process = EngineProcess(_settings(tmp_path))
+    process = EngineProcess(settings_in(tmp_path))
     process.start()
 
     with pytest.raises(ConfigError) as caught:
@@ -271,7 +189,7 @@ def test_engine_that_ends_at_once_shows_its_log(
 
 def test_down_does_not_kill_what_it_does_not_know(tmp_path: Path) -> None:
     """A process that merely has the noted number lives on."""
-    settings = _settings(tmp_path)
+    settings = settings_in(tmp_path)
     settings.state_dir.mkdir()
     bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
@@ -317,7 +235,7 @@ def test_logs_show_what_happened(built: Build, engine: Settings, cloud: Cloud) -
 def test_logs_without_an_engine_say_how_to_start_one(tmp_path: Path) -> None:
     """There is nothing to follow when nothing runs."""
     with pytest.raises(ConfigError, match=r"No engine runs on port \d+.*make local-up"):
-        follow_logs(_settings(tmp_path))
+        follow_logs(settings_in(tmp_path))
 
 
 # Deployments
@@ -339,7 +257,7 @@ def test_changed_code_is_what_the_function_has(project: Path, cloud: Cloud) -> N
     """A saved change arrives with the next deployment."""
     deploy(_build(project), cloud, stack_name="changing")
     before = _code_digest(cloud, "changing-answer")
-    (project.parent / "source" / "handler.py").write_text(_HANDLER + "x = 1\n")
+    (project.parent / "source" / "handler.py").write_text(HANDLER + "x = 1\n")
 
     deployment = deploy(_build(project), cloud, stack_name="changing")
 
@@ -410,19 +328,44 @@ def test_large_template_goes_through_the_bucket(project: Path, cloud: Cloud) -> 
     assert deployment.outputs["FunctionName"] == "large-answer"
 
 
-def test_destroy_names_what_it_keeps(built: Build, cloud: Cloud) -> None:
-    """The stack goes, a retained resource stays and is named, and so is the bucket."""
+def test_destroy_names_what_it_keeps_and_why(built: Build, cloud: Cloud) -> None:
+    """A retained resource stays, and so does the bucket while another stack has packages in it."""
+    deploy(built, cloud, stack_name="other")
     deploy(built, cloud, stack_name="gone")
 
     kept = destroy(cloud, stack_name="gone")
     again = destroy(cloud, stack_name="gone")
 
-    assert kept == [
-        "AWS::Logs::LogGroup /kept/gone",
-        f"AWS::S3::Bucket socketstack-artifacts-{cloud.account_id}-us-east-1",
-    ]
+    assert kept is not None
+    assert kept[0] == Kept(name="AWS::Logs::LogGroup /kept/gone", why=kept[0].why)
+    assert "Retain" in kept[0].why
+    assert kept[1].name == f"AWS::S3::Bucket socketstack-artifacts-{cloud.account_id}-us-east-1"
+    assert "other" in kept[1].why
+    assert "gone" not in kept[1].why
     assert again is None
     assert Stack(cloud, "gone").describe() is None
+    assert not [key for key in _objects(cloud) if key.startswith("gone/")]
+    assert [key for key in _objects(cloud) if key.startswith("other/")]
+
+
+def test_packages_of_before_are_removed_after_a_success(project: Path, cloud: Cloud) -> None:
+    """The bucket holds what the stack has now; what a rollback could ask for stays until then."""
+    deploy(_build(project), cloud, stack_name="pruned")
+    (before,) = [key for key in _objects(cloud) if key.startswith("pruned/")]
+    (project.parent / "source" / "handler.py").write_text(HANDLER + "x = 2\n")
+    good = project.read_text()
+    project.write_text(good.replace("StageName: dev", 'StageName: "not a name"'))
+    with pytest.raises(DeploymentFailed):
+        deploy(_build(project), cloud, stack_name="pruned")
+    during = [key for key in _objects(cloud) if key.startswith("pruned/")]
+
+    project.write_text(good)
+    deploy(_build(project), cloud, stack_name="pruned")
+
+    (after,) = [key for key in _objects(cloud) if key.startswith("pruned/")]
+    assert before in during
+    assert after in during
+    assert after != before
 
 
 def test_aws_set_up_of_the_user_does_not_reach_the_engine(
@@ -444,100 +387,6 @@ def test_aws_set_up_of_the_user_does_not_reach_the_engine(
     deployment = deploy(built, local_cloud(engine), stack_name="undisturbed")
 
     assert deployment.outputs["FunctionName"] == "undisturbed-answer"
-
-
-# AWS
-
-
-@pytest.fixture
-def no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that has never heard of AWS."""
-    for name in tuple(os.environ):
-        if name.startswith("AWS_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-
-
-@pytest.fixture
-def fake_aws(no_credentials: None, engine: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine in the place of AWS, with credentials that it takes."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{engine.port}")
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-
-
-def test_aws_without_credentials_is_refused(no_credentials: None) -> None:
-    """The refusal says how to sign in."""
-    with pytest.raises(ConfigError, match=r"There are no AWS credentials.*aws sso login"):
-        aws_cloud("eu-west-1")
-
-
-def test_aws_without_a_region_is_refused(no_credentials: None) -> None:
-    """The refusal names variable and option."""
-    with pytest.raises(ConfigError, match=r"No AWS region is set.*AWS_REGION.*--region"):
-        aws_cloud()
-
-
-def test_expired_credentials_are_refused(
-    no_credentials: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Credentials that AWS no longer takes are told from missing ones."""
-    answer = (
-        b"<ErrorResponse><Error><Code>ExpiredToken</Code>"
-        b"<Message>The security token included in the request is expired</Message>"
-        b"</Error></ErrorResponse>"
-    )
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "old")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "old")
-    with _http_server(403, answer) as port:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{port}")
-
-        with pytest.raises(ConfigError, match=r"not valid any more \(ExpiredToken\)"):
-            aws_cloud("eu-west-1")
-
-
-def test_deployment_to_aws_asks_first_and_takes_no_for_no(
-    project: Path, cloud: Cloud, fake_aws: None
-) -> None:
-    """Account and region are in the question; without a yes, nothing is built or made."""
-    asked: list[str] = []
-
-    def no(question: str) -> bool:
-        asked.append(question)
-        return False
-
-    with pytest.raises(ConfigError, match="Nothing was done"):
-        deploy_to_aws(project, stack_name="unwanted", ask=no)
-
-    assert asked == [
-        f"Deploy the stack unwanted in AWS account {cloud.account_id}, region us-east-1?"
-    ]
-    assert Stack(cloud, "unwanted").describe() is None
-
-
-def test_bucket_for_aws_is_private_and_encrypted(
-    project: Path, cloud: Cloud, fake_aws: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A deployment in another region makes its bucket there, closed to the public."""
-    monkeypatch.chdir(project.parent)
-
-    deployment = deploy_to_aws(
-        project, stack_name="wanted", region="eu-west-1", ask=lambda _question: True
-    )
-
-    s3 = cloud.s3()
-    bucket = f"socketstack-artifacts-{cloud.account_id}-eu-west-1"
-    assert deployment.outputs["FunctionName"] == "wanted-answer"
-    assert deployment.socket_urls[0].startswith("wss://")
-    assert deployment.socket_urls[0].endswith(".execute-api.eu-west-1.amazonaws.com/dev")
-    assert set(
-        s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values()
-    ) == {True}
-    (rule,) = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
-    assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
-    assert (project.parent / ".build" / "aws" / "template.yaml").is_file()
 
 
 # Tools
@@ -562,32 +411,3 @@ def _objects(cloud: Cloud) -> list[str]:
 def _code_digest(cloud: Cloud, function: str) -> str:
     client = cloud.session.client("lambda", endpoint_url=cloud.endpoint_url, config=cloud.config)
     return client.get_function(FunctionName=function)["Configuration"]["CodeSha256"]
-
-
-class _http_server:  # noqa: N801 - used like a function, in a with statement
-    """A server with one answer for everything; gives its port."""
-
-    def __init__(self, code: int, body: bytes) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(code)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_POST = do_GET  # noqa: N815
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                pass
-
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-
-    def __enter__(self) -> int:
-        self._thread.start()
-        return int(self._server.server_address[1])
-
-    def __exit__(self, *_exception: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()

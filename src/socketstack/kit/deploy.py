@@ -1,17 +1,19 @@
 """Deploying a build and taking it down again, the same way on the engine and on AWS."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from socketstack.errors import ConfigError
+from socketstack.kit import changes, preflight
 from socketstack.kit.artifacts import ArtifactStore
 from socketstack.kit.build import Build, BuildTarget, build
+from socketstack.kit.changes import Change
 from socketstack.kit.cloud import Cloud, aws_cloud, aws_errors
 from socketstack.kit.packages import Say
-from socketstack.kit.stack import Stack, TemplateSource
+from socketstack.kit.stack import Agree, Stack, TemplateSource
 from socketstack.kit.template import Template
 
 _BODY_MAX_BYTES: Final = 51_200
@@ -36,28 +38,46 @@ class Deployment:
     socket_urls: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """Something that outlives its stack: ``name`` is its type and physical id."""
+
+    name: str
+    why: str
+
+
 def deploy(
     built: Build,
     cloud: Cloud,
     *,
     stack_name: str,
     parameters: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+    agree: Agree = lambda _changes: True,
     say: Say = lambda _line: None,
 ) -> Deployment:
-    """Upload what was built and bring the stack to it.
+    """Upload what was built and bring the stack to it; packages of before are then removed.
 
     Raises:
         DeploymentFailed: with the resources that failed and why.
-        ConfigError: credentials, an unknown parameter, or a stack in an unfit state.
+        ConfigError: credentials, an unknown parameter, a stack in an unfit state, or ``agree``
+            said no to the changes.
     """
     with aws_errors():
         template = Template.load(built.template)
         template.check_parameters(parameters or {})
-        source = _upload(built, template, cloud, say)
+        store = ArtifactStore(cloud, stack_name, say=say)
+        store.ensure()
+        source, keys = _upload(built, template, store)
         stack = Stack(cloud, stack_name, say=say)
         is_changed = stack.apply(
-            source, known_parameters=template.parameter_names(), parameters=parameters or {}
+            source,
+            known_parameters=template.parameter_names(),
+            parameters=parameters or {},
+            tags=tags,
+            agree=agree,
         )
+        store.prune(keys)
         return _deployment(stack, cloud, is_changed=is_changed)
 
 
@@ -73,16 +93,37 @@ def deploy_to_aws(
     *,
     stack_name: str,
     parameters: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
     region: str | None = None,
     ask: Ask,
     say: Say = lambda _line: None,
 ) -> Deployment:
-    """Build for AWS and deploy there, after ``ask`` agreed to account and region."""
+    """Look ahead, build for AWS and deploy there.
+
+    ``ask`` agrees twice: to account and region before anything is built or uploaded, and to the
+    changes before any is made. Raises as ``deploy``, ``preflight.check`` and ``build`` do.
+    """
     Template.load(template).check_parameters(parameters or {})
     cloud = aws_cloud(region)
+    preflight.check(template, cloud, stack_name=stack_name, parameters=parameters or {}, say=say)
     _confirm(f"Deploy the stack {stack_name}", cloud, ask)
     built = build(template, target=BuildTarget.AWS, parameters=parameters, say=say)
-    return deploy(built, cloud, stack_name=stack_name, parameters=parameters, say=say)
+
+    def agree(planned: Sequence[Change]) -> bool:
+        say(f"What changes in the stack {stack_name}:")
+        for line in changes.lines(planned):
+            say(line)
+        return ask(f"Make these changes to {stack_name}?")
+
+    return deploy(
+        built,
+        cloud,
+        stack_name=stack_name,
+        parameters=parameters,
+        tags=tags,
+        agree=agree,
+        say=say,
+    )
 
 
 def destroy_on_aws(
@@ -91,22 +132,36 @@ def destroy_on_aws(
     region: str | None = None,
     ask: Ask,
     say: Say = lambda _line: None,
-) -> list[str] | None:
+) -> list[Kept] | None:
     """Delete a stack on AWS, after ``ask`` agreed; see ``destroy``."""
     cloud = aws_cloud(region)
+    with aws_errors():
+        resources = Stack(cloud, stack_name).resources()
+    if resources:
+        say(f"The stack {stack_name} has {len(resources)} resources, among them:")
+        for change in changes.holding_data(resources):
+            say(f"  {change}")
     _confirm(f"Delete the stack {stack_name} and everything in it", cloud, ask)
     return destroy(cloud, stack_name=stack_name, say=say)
 
 
-def destroy(cloud: Cloud, *, stack_name: str, say: Say = lambda _line: None) -> list[str] | None:
-    """Delete a stack and wait for it.
+def destroy(cloud: Cloud, *, stack_name: str, say: Say = lambda _line: None) -> list[Kept] | None:
+    """Delete a stack, wait for it, and remove its packages.
 
-    Returns what is kept, as ``type name``: resources that the template retains, and the
-    artefact bucket, which other stacks may use. None when there was no such stack.
+    Returns what is kept and why: resources that the template retains, and the artefact bucket
+    when other stacks use it. None when there was no such stack; packages that a deployment left
+    which never came to a stack are removed all the same.
     """
     with aws_errors():
-        kept = Stack(cloud, stack_name, say=say).delete()
-        return None if kept is None else [*kept, f"AWS::S3::Bucket {ArtifactStore(cloud).bucket}"]
+        retained = Stack(cloud, stack_name, say=say).delete()
+        store = ArtifactStore(cloud, stack_name, say=say)
+        reason = store.remove()
+    if retained is None:
+        return None
+    kept = [Kept(name=name, why="its DeletionPolicy is Retain") for name in retained]
+    if reason is not None:
+        kept.append(Kept(name=f"AWS::S3::Bucket {store.bucket}", why=reason))
+    return kept
 
 
 def _deployment(stack: Stack, cloud: Cloud, *, is_changed: bool) -> Deployment:
@@ -126,9 +181,10 @@ def _confirm(action: str, cloud: Cloud, ask: Ask) -> None:
         raise ConfigError(message)
 
 
-def _upload(built: Build, template: Template, cloud: Cloud, say: Say) -> TemplateSource:
-    store = ArtifactStore(cloud, say=say)
-    store.ensure()
+def _upload(
+    built: Build, template: Template, store: ArtifactStore
+) -> tuple[TemplateSource, frozenset[str]]:
+    """The template with its packages in S3, and the keys of all that it needs there."""
     keys = {
         artifact.code.logical_id: store.put(artifact.archive, digest=artifact.digest)
         for artifact in built.artifacts
@@ -141,11 +197,11 @@ def _upload(built: Build, template: Template, cloud: Cloud, say: Say) -> Templat
             resource.set_property(code.property_name, place)
     text = template.text()
     if len(text.encode()) <= _BODY_MAX_BYTES:
-        return TemplateSource(body=text)
+        return TemplateSource(body=text), frozenset(keys.values())
     large = built.folder / "deployed.yaml"
     large.write_text(text, encoding="utf-8")
     key = store.put(large, digest=hashlib.sha256(text.encode()).hexdigest())
-    return TemplateSource(url=store.url(key))
+    return TemplateSource(url=store.url(key)), frozenset({*keys.values(), key})
 
 
 def _place(resource_type: str, bucket: str, key: str) -> str | dict[str, str]:

@@ -3,15 +3,17 @@
 The same calls go to the engine and to AWS; only the time between two looks differs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
 from socketstack.clock import SystemClock
 from socketstack.errors import ConfigError, DeploymentFailed
-from socketstack.kit.cloud import Cloud
+from socketstack.kit import changes
+from socketstack.kit.changes import Change
+from socketstack.kit.cloud import Cloud, is_expired, is_throttled
 from socketstack.kit.packages import Say
 from socketstack.kit.waiting import poll
 
@@ -41,6 +43,22 @@ _SUCCEEDED: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
 _NO_CHANGES: Final = ("didn't contain changes", "No updates are to be performed")
 _CONSEQUENCE: Final = "cancelled"
 """CloudFormation marks resources it gave up because another one failed."""
+_AFTERMATH: Final[Mapping[str, str]] = {
+    "ROLLBACK_COMPLETE": (
+        "Nothing of it is left but its events; the next deployment removes those too."
+    ),
+    "UPDATE_ROLLBACK_COMPLETE": "What was deployed before is in place again.",
+    "UPDATE_ROLLBACK_FAILED": (
+        "Going back failed as well: repair what is named, then continue the rollback "
+        "(aws cloudformation continue-update-rollback)."
+    ),
+    "DELETE_FAILED": "What is named stands in the way; remove that, then try again.",
+}
+"""What a failure leaves, by the stack's last status."""
+_LOOK_AGAIN: Final = "run the same command again to see how it ended."
+
+Agree = Callable[[Sequence[Change]], bool]
+"""Sees what is about to change; whether it may happen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,24 +104,43 @@ class Stack:
             if entry.get("PhysicalResourceId") and entry["ResourceStatus"] != "DELETE_COMPLETE"
         }
 
+    def resources(self) -> dict[str, tuple[str, str]]:
+        """As ``physical_ids``; empty when the stack does not exist."""
+        return {} if self.describe() is None else self.physical_ids()
+
     def apply(
         self,
         source: TemplateSource,
         *,
         known_parameters: tuple[str, ...],
         parameters: Mapping[str, str],
+        tags: Mapping[str, str] | None = None,
+        agree: Agree = lambda _changes: True,
     ) -> bool:
         """Create or update the stack; returns False when there was nothing to change.
 
-        Raises ``DeploymentFailed`` with the failing resources, ``ConfigError`` when the stack
-        is in a state that this command does not touch.
+        Args:
+            source: The template.
+            known_parameters: Names of the template's parameters.
+            parameters: Values for some of them; others keep what they have.
+            tags: Tags of the stack, which CloudFormation puts on its resources.
+            agree: Sees the changes before any of them is made, and may forbid them all.
+
+        Raises:
+            DeploymentFailed: with the resources that failed.
+            ConfigError: the stack is in a state that this command does not touch, or ``agree``
+                said no; then nothing is left of the attempt.
         """
         stack = self._usable()
         kind: ChangeSetTypeType = "CREATE" if stack is None else "UPDATE"
         values = _parameters(stack, known_parameters, parameters)
-        change_set = self._create_change_set(kind, source, values)
+        change_set = self._create_change_set(kind, source, values, tags or {})
         if change_set is None:
             return False
+        if not agree(changes.read(self._changes(change_set))):
+            self._discard(change_set)
+            message = "Nothing was changed. Answer y, or set YES=1, to go on."
+            raise ConfigError(message)
         last_event = next((event["EventId"] for event in self._events(change_set.stack_id)), None)
         self._client.execute_change_set(ChangeSetName=change_set.id)
         self._wait(change_set.stack_id, last_event, _SUCCEEDED)
@@ -153,6 +190,7 @@ class Stack:
         kind: "ChangeSetTypeType",
         source: TemplateSource,
         parameters: "list[ParameterTypeDef]",
+        tags: Mapping[str, str],
     ) -> "_ChangeSet | None":
         request: CreateChangeSetInputTypeDef = {
             "StackName": self.name,
@@ -161,6 +199,8 @@ class Stack:
             "Parameters": parameters,
             "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         }
+        if tags:  # an empty list would take those away that the stack has
+            request["Tags"] = [{"Key": name, "Value": value} for name, value in tags.items()]
         if source.url is not None:
             request["TemplateURL"] = source.url
         elif source.body is not None:
@@ -171,7 +211,7 @@ class Stack:
             if any(text in str(error) for text in _NO_CHANGES):
                 return None  # emulators say so here, AWS in the change set's status
             raise
-        change_set = _ChangeSet(id=made["Id"], stack_id=made["StackId"])
+        change_set = _ChangeSet(id=made["Id"], stack_id=made["StackId"], kind=kind)
         done = poll(
             lambda: self._finished(change_set),
             every_seconds=self._cloud.poll_seconds,
@@ -180,12 +220,23 @@ class Stack:
         if done is not None and done["Status"] == "CREATE_COMPLETE":
             return change_set
         reason = "it did not finish in time" if done is None else done.get("StatusReason", "")
-        # It can never be executed, and the number of change sets is limited.
-        self._client.delete_change_set(ChangeSetName=change_set.id)
+        self._discard(change_set)
         if any(text in reason for text in _NO_CHANGES):
             return None
         message = f"The stack {self.name} cannot be changed as asked: {reason}"
         raise DeploymentFailed(message)
+
+    def _discard(self, change_set: "_ChangeSet") -> None:
+        """Leave nothing of a change set that is not executed; their number is limited."""
+        self._client.delete_change_set(ChangeSetName=change_set.id)
+        if change_set.kind == "CREATE":
+            # The stack that was to be made exists as a name without resources.
+            self._client.delete_stack(StackName=change_set.stack_id)
+
+    def _changes(self, change_set: "_ChangeSet") -> Iterator[Mapping[str, Any]]:
+        pages = self._client.get_paginator("describe_change_set")
+        for page in pages.paginate(ChangeSetName=change_set.id):
+            yield from page["Changes"]
 
     def _finished(self, change_set: "_ChangeSet") -> "DescribeChangeSetOutputTypeDef | None":
         found = self._client.describe_change_set(ChangeSetName=change_set.id)
@@ -193,11 +244,21 @@ class Stack:
 
     def _wait(self, stack_id: str, last_event: str | None, wanted: frozenset[str]) -> None:
         told: set[str] = set()
-        status = poll(
-            lambda: self._settled(stack_id, last_event, told),
-            every_seconds=self._cloud.poll_seconds,
-            timeout_seconds=self._cloud.limit_seconds,
-        )
+        goes_on = f"CloudFormation goes on with {self.name} without us"
+        try:
+            status = poll(
+                lambda: self._settled(stack_id, last_event, told),
+                every_seconds=self._cloud.poll_seconds,
+                timeout_seconds=self._cloud.limit_seconds,
+            )
+        except ClientError as error:
+            if not is_expired(error):
+                raise
+            message = f"The AWS credentials expired meanwhile. {goes_on}; {_LOOK_AGAIN}"
+            raise ConfigError(message) from error
+        except KeyboardInterrupt:
+            self._say(f"{goes_on}; {_LOOK_AGAIN}")
+            raise
         if status in wanted:
             return
         failures = "".join(
@@ -206,15 +267,26 @@ class Stack:
             for event in reversed(list(self._new_events(stack_id, last_event)))
             if _is_cause(event)
         )
+        aftermath = _AFTERMATH.get(status or "", "")
         message = f"The stack {self.name} ended as {status or 'unfinished'}.{failures}"
+        if aftermath:
+            message += f"\n{aftermath}"
         raise DeploymentFailed(message)
 
     def _settled(self, stack_id: str, last_event: str | None, told: set[str]) -> str | None:
+        try:
+            return self._look(stack_id, last_event, told)
+        except ClientError as error:
+            if is_throttled(error):
+                return None  # it will answer the next time; what is at work does not stop for it
+            raise
+
+    def _look(self, stack_id: str, last_event: str | None, told: set[str]) -> str | None:
         if not self._cloud.is_local:
             for event in reversed(list(self._new_events(stack_id, last_event))):
                 if event["EventId"] not in told:
                     told.add(event["EventId"])
-                    self._say(f"{event.get('ResourceStatus')}  {event.get('LogicalResourceId')}")
+                    self._say(_line(event))
         stack = self.describe(stack_id)
         if stack is None:
             return "DELETE_COMPLETE"
@@ -242,6 +314,14 @@ class Stack:
 class _ChangeSet:
     id: str
     stack_id: str
+    kind: str
+
+
+def _line(event: "StackEventTypeDef") -> str:
+    """An event as progress: when, what, which; and why, where something failed."""
+    status, reason = event.get("ResourceStatus", ""), event.get("ResourceStatusReason", "")
+    line = f"{event['Timestamp']:%H:%M:%S}  {status:<28}  {event.get('LogicalResourceId', '')}"
+    return f"{line}: {reason}" if reason and status.endswith("_FAILED") else line
 
 
 def _is_cause(event: "StackEventTypeDef") -> bool:

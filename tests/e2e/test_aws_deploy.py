@@ -1,0 +1,127 @@
+"""`make aws-deploy` and `make aws-destroy` whole, with an engine in the place of AWS."""
+
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from example_system import ROOT, System, system_in
+
+from socketstack.kit.engine import EngineProcess
+from socketstack.settings import Settings
+
+pytestmark = pytest.mark.timeout(300)
+_ARCHITECTURE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
+_RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A clone of the project, and an engine that plays AWS."""
+
+    system: System
+
+    def make(self, command: str, *, expect: int = 0, **environ: str) -> str:
+        """Run a command of the Makefile; gives what it printed."""
+        done = subprocess.run(
+            ["make", command],
+            cwd=self.system.folder,
+            env={
+                **self.system.environ,
+                "AWS_ACCESS_KEY_ID": "test",
+                "AWS_SECRET_ACCESS_KEY": "test",
+                "AWS_REGION": "us-east-1",
+                "HOME": str(self.system.folder),
+                # What is built for Lambda is to run on this machine.
+                "PARAMETERS": f"Architecture={_ARCHITECTURE} PythonRuntime={_RUNTIME}",
+                "STACK_NAME": "deployed",
+                **environ,
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == expect, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def left_over(self) -> dict[str, list[str]]:
+        """What there is in the account."""
+        client = self.system.client
+        return {
+            "buckets": [one["Name"] for one in client("s3").list_buckets()["Buckets"]],
+            "functions": [
+                one["FunctionName"] for one in client("lambda").list_functions()["Functions"]
+            ],
+            "roles": [one["RoleName"] for one in client("iam").list_roles()["Roles"]],
+            "tables": client("dynamodb").list_tables()["TableNames"],
+            "secrets": [
+                one["Name"] for one in client("secretsmanager").list_secrets()["SecretList"]
+            ],
+            "groups": [
+                one["logGroupName"] for one in client("logs").describe_log_groups()["logGroups"]
+            ],
+            "layers": [one["LayerName"] for one in client("lambda").list_layers()["Layers"]],
+            "apis": [one["Name"] for one in client("apigatewayv2").get_apis()["Items"]],
+            "alarms": [
+                one["AlarmName"] for one in client("cloudwatch").describe_alarms()["MetricAlarms"]
+            ],
+        }
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    """A fresh clone and a running engine."""
+    folder = tmp_path_factory.mktemp("clone")
+    system = system_in(folder)
+    for name in ("Makefile", "scripts"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, folder / name)
+    (folder / "scripts" / "venv").write_text("#!/bin/sh\n")  # what runs this test is set up
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    (folder / ".venv" / "bin" / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (folder / ".venv" / "bin" / "python").chmod(0o755)
+    engine = EngineProcess(
+        Settings(
+            port=int(system.environ["SOCKETSTACK_PORT"]),
+            state_dir=Path(system.environ["SOCKETSTACK_STATE_DIR"]),
+        )
+    )
+    engine.start()
+    try:
+        engine.wait()
+        yield Clone(system)
+    finally:
+        engine.stop()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_deploy_proves_itself_and_destroy_leaves_nothing(clone: Clone) -> None:
+    """Deployed for Lambda's platform, tried, deployed again without a change, and removed."""
+    before = clone.left_over()
+
+    refused = clone.make("aws-deploy", expect=2)
+    untouched = clone.left_over()
+    first = clone.make("aws-deploy", YES="1", TAGS="team=chat")
+    tags = clone.system.client("cloudformation").describe_stacks(StackName="deployed")["Stacks"][0][
+        "Tags"
+    ]
+    second = clone.make("aws-deploy", YES="1")
+    removed = clone.make("aws-destroy", YES="1")
+
+    assert "Nothing was done" in refused
+    assert untouched == before
+    assert "What changes in the stack deployed:" in first
+    assert first.index("+ ConnectionTable") < first.index("CREATE_COMPLETE")
+    assert first.rstrip().endswith("ok  a push: arrived")
+    assert tags == [{"Key": "team", "Value": "chat"}]
+    assert "What changes" not in second
+    assert second.rstrip().endswith("ok  a push: arrived")
+    assert "ConnectionTable  AWS::DynamoDB::Table" in removed
+    assert "kept:" not in removed
+    assert clone.left_over() == before
+    assert (clone.system.folder / ".build" / "aws" / "AuthorizerFunction.zip").is_file()
