@@ -5,6 +5,7 @@
 # Taken as they were typed: neither make nor the shell reads anything into a message.
 override MESSAGE := $(value MESSAGE)
 override TO := $(or $(value TO),all)
+override KICK := $(value KICK)
 override USER_ID := $(or $(value USER_ID),demo)
 PYTHON ?= python3
 TARGET ?= embedded
@@ -13,7 +14,7 @@ STACK_NAME ?= socketstack
 export
 
 .DEFAULT_GOAL := help
-.PHONY: help setup local-up local-down logs token push doctor build fmt lint types test \
+.PHONY: help setup local-up local-down logs token push kick doctor build fmt lint types test \
 	integration-test parity bench check aws-deploy aws-destroy clean
 
 help: ## list what there is
@@ -36,6 +37,9 @@ token: ## mint a short-lived token (USER_ID=demo)
 
 push: ## send MESSAGE="text" to clients (TO=all, TO=user:NAME, TO=connection:ID)
 	@scripts/run push
+
+kick: ## close connections (KICK=user:NAME, KICK=connection:ID or KICK=all)
+	@scripts/run kick
 
 doctor: ## examine the deployed API and try handshakes that must fail (any TARGET)
 	@scripts/run doctor

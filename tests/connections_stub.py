@@ -19,6 +19,7 @@ class ConnectionsStub:
     def reset(self) -> None:
         """Forget what happened and what was told."""
         self.posted: list[tuple[str, bytes]] = []
+        self.closed: list[str] = []
         self.calls: list[str] = []
         """Connection ids of every request, answered well or not."""
         self.refusals: dict[str, list[tuple[int, str]]] = {}
@@ -30,8 +31,8 @@ class ConnectionsStub:
         self.most_at_once = 0
         self._running = 0
 
-    def answer(self, connection_id: str, body: bytes) -> tuple[int, str]:
-        """Status and error code for one POST."""
+    def answer(self, connection_id: str, body: bytes | None) -> tuple[int, str]:
+        """Status and error code for one POST, or for one DELETE, which has no body."""
         with self._lock:
             self._running += 1
             self.most_at_once = max(self.most_at_once, self._running)
@@ -41,12 +42,15 @@ class ConnectionsStub:
             self._running -= 1
             return self._decide(connection_id, body)
 
-    def _decide(self, connection_id: str, body: bytes) -> tuple[int, str]:
+    def _decide(self, connection_id: str, body: bytes | None) -> tuple[int, str]:
         self.calls.append(connection_id)
         if connection_id in self.lasting:
             return self.lasting[connection_id]
         if self.refusals.get(connection_id):
             return self.refusals[connection_id].pop(0)
+        if body is None:
+            self.closed.append(connection_id)
+            return 204, ""
         self.posted.append((connection_id, body))
         return 200, ""
 
@@ -59,9 +63,15 @@ def connections_stub() -> Iterator[ConnectionsStub]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             """Answer PostToConnection."""
-            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            self._answer(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
+
+        def do_DELETE(self) -> None:
+            """Answer DeleteConnection."""
+            self._answer(None)
+
+        def _answer(self, body: bytes | None) -> None:
             status, code = stub.answer(unquote(self.path).rpartition("/@connections/")[2], body)
-            answer = b"" if status == 200 else json.dumps({"message": code}).encode()
+            answer = b"" if status < 300 else json.dumps({"message": code}).encode()
             self.send_response(status)
             self.send_header("x-amzn-ErrorType", code)
             self.send_header("Content-Length", str(len(answer)))

@@ -1,4 +1,4 @@
-"""``python -m webclient serve|up|down|where|token|tokens|push|smoke``.
+"""``python -m webclient serve|up|down|where|token|tokens|push|kick|smoke``.
 
 Exit codes: 0 done, 1 nobody was reached or the smoke test failed, 2 something the user can fix.
 """
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         _say(str(error), error=True)
     except (TargetError, MessageTooLargeError) as error:
-        _say(f"Nothing was sent: {error}", error=True)
+        _say(f"Nothing was done: {error}", error=True)
     except (ClientError, BotoCoreError) as error:
         _say(f"An AWS call failed: {error}. Is the stack deployed? (make local-up)", error=True)
     except KeyboardInterrupt:
@@ -78,6 +78,9 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     push.add_argument("--message", default=settings.message, help="text to send (MESSAGE)")
     push.add_argument("--to", default=settings.to, help="all, user:NAME or connection:ID (TO)")
     push.set_defaults(command=_push)
+    kick = commands.add_parser("kick", help="close the connections of clients")
+    kick.add_argument("--to", required=True, help="all, user:NAME or connection:ID")
+    kick.set_defaults(command=_kick)
     commands.add_parser(
         "smoke", help="try refusals, an echo and a push on the deployed stack"
     ).set_defaults(command=_smoke)
@@ -161,6 +164,15 @@ def _push(parsed: argparse.Namespace, settings: Settings) -> int:
         return 0
     _say(f"Nobody received it: there is no open connection for {parsed.to}.", error=True)
     return 1
+
+
+def _kick(parsed: argparse.Namespace, settings: Settings) -> int:
+    kicked = _backend(settings).kick(parse_target(parsed.to))
+    _say(", ".join(f"{name} {count}" for name, count in asdict(kicked).items()))
+    if kicked.failed:
+        _say("Some are still open: the management API refused or was not reached.", error=True)
+        return 1
+    return 0
 
 
 def _smoke(_parsed: argparse.Namespace, settings: Settings) -> int:

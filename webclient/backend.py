@@ -15,6 +15,7 @@ from functions.push.push import (
     ConnectionTable,
     Counts,
     Everybody,
+    Kicked,
     Pusher,
     Target,
     management_client,
@@ -69,6 +70,10 @@ class Backend:
         if self._refusals is None:
             return None
         return self._refusals.newest(self.stack.api_id, since_ms)
+
+    def kick(self, target: Target) -> Kicked:
+        """Close the connections of a target; see ``Pusher.kick``."""
+        return self._pusher.kick(target)
 
     def connections(self) -> list[Connection]:
         """Who is connected, at most ``LISTED_CONNECTIONS`` of them, in no order."""

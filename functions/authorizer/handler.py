@@ -53,4 +53,6 @@ def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
         "expiresAt": claims.expires_at_seconds,
         "scope": " ".join(sorted(claims.scopes)),
     }
+    if os.environ.get("ENFORCE_TOKEN_EXPIRY") == "true":
+        context["sessionEndsAt"] = claims.expires_at_seconds
     return policy("Allow", event, claims.user_id, context)

@@ -37,7 +37,10 @@ def _connect(event: Mapping[str, Any]) -> dict[str, Any]:
     try:
         connection = connection_of(event)
     except NotAuthorizedError:
-        _logger.warning("Refused: no user in the authorizer context. Is $connect authorized?")
+        _logger.warning(
+            "Refused: no user, or no readable sessionEndsAt, in the authorizer context. "
+            "Is $connect authorized, and by our authorizer?"
+        )
         return {"statusCode": 403}
     _table().put(connection)
     return {"statusCode": 200}

@@ -12,6 +12,8 @@ locals {
         TOKEN_AUDIENCE   = var.token_audience
         JWKS_URL         = var.jwks_url
         ALLOWED_ORIGINS  = var.allowed_origins
+
+        ENFORCE_TOKEN_EXPIRY = tostring(var.enforce_token_expiry)
       }
       statements = {
         token-secret = [{
@@ -53,8 +55,12 @@ locals {
           },
         ]
         push = [{
-          actions   = ["execute-api:ManageConnections"]
-          resources = ["${aws_apigatewayv2_api.this.execution_arn}/${var.stage}/POST/@connections/*"]
+          actions = ["execute-api:ManageConnections"]
+          # POST sends, DELETE closes.
+          resources = [
+            "${aws_apigatewayv2_api.this.execution_arn}/${var.stage}/POST/@connections/*",
+            "${aws_apigatewayv2_api.this.execution_arn}/${var.stage}/DELETE/@connections/*",
+          ]
         }]
       }
     }

@@ -44,6 +44,12 @@ variable "jwks_url" {
   }
 }
 
+variable "enforce_token_expiry" {
+  description = "Close connections when their token has expired. For tokens that live as long as a session may; false: a token is for connecting."
+  type        = bool
+  default     = false
+}
+
 variable "allowed_origins" {
   description = "Origins of pages that may connect, separated by commas. Empty: any."
   type        = string

@@ -32,6 +32,12 @@ async def ask(socket: ClientConnection, message: object) -> Any:
     return json.loads(await asyncio.wait_for(socket.recv(), _SECONDS))
 
 
+async def ask_until_closed(socket: ClientConnection, answers: list[Any]) -> None:
+    """Send echo after echo, keep the answers, and raise when the socket closes."""
+    while True:
+        answers.append(await ask(socket, {"action": "echo"}))
+
+
 async def refused(system: System, query: str) -> int:
     """The status with which a handshake is refused."""
     with pytest.raises(InvalidStatus) as failure:
@@ -318,3 +324,40 @@ async def test_smoke_test_finds_the_system_right(system: System) -> None:
         "ok  a push: arrived",
     ]
     assert "eyJ" not in done.stdout
+
+
+async def test_kicked_user_is_disconnected_and_others_stay(system: System) -> None:
+    """`kick` closes the sockets of one user; their rows go, and the other socket still answers."""
+    user = f"kicked-{uuid.uuid4().hex[:8]}"
+    async with (
+        session(system, system.token(user)) as kicked,
+        session(system, system.token("stays")) as other,
+    ):
+        await ask(kicked, {"action": "echo"})
+        done = await asyncio.to_thread(system.run, "webclient", "kick", f"--to=user:{user}")
+
+        with pytest.raises(ConnectionClosed):
+            await asyncio.wait_for(kicked.recv(), _SECONDS)
+        assert done.stdout.strip() == "closed 1, gone 0, failed 0"
+        assert await ask(other, {"action": "echo", "n": 1}) == {"action": "echo", "n": 1}
+
+
+async def test_session_ends_when_its_token_expires_if_that_is_wanted(system: System) -> None:
+    """With EnforceTokenExpiry the socket works until the token's end, and is closed after it."""
+    await asyncio.to_thread(system.update, EnforceTokenExpiry="true")
+    try:
+        short = (
+            await asyncio.to_thread(system.run, "webclient", "token", "--expires-in=4")
+        ).stdout.strip()
+        async with session(system, short) as socket:
+            answers = [await ask(socket, {"action": "echo"})]
+            with pytest.raises(ConnectionClosed):
+                await asyncio.wait_for(ask_until_closed(socket, answers), _SECONDS)
+    finally:
+        await asyncio.to_thread(system.update, EnforceTokenExpiry="false")
+
+    assert answers[0] == {"action": "echo"}
+    ended = int(jwt.decode(short, options={"verify_signature": False})["exp"])
+    assert time.time() >= ended
+    # The refusal may overtake the close, and mostly does not.
+    assert {json.dumps(one) for one in answers if "error" not in one} == {'{"action": "echo"}'}

@@ -18,6 +18,7 @@ _TARGETS = [
     "logs",
     "token",
     "push",
+    "kick",
     "doctor",
     "build",
     "fmt",
@@ -116,6 +117,7 @@ def test_targets_are_three_lines_or_fewer() -> None:
         pytest.param("local-up", {"TARGET": "aws"}, "does not go with TARGET=aws", id="not-here"),
         pytest.param("logs", {"TARGET": "moon"}, "TARGET=moon is unknown", id="unknown"),
         pytest.param("push", {"MESSAGE": ""}, "say what to send", id="no-message"),
+        pytest.param("kick", {}, "say whom: make kick KICK=user:NAME", id="kick-nobody"),
         pytest.param("nonsense", {}, "unknown command", id="unknown-command"),
         pytest.param(
             "parity",

@@ -4,7 +4,7 @@ Ships as a Lambda layer (``import push``) and is used by the web client's server
 sources (``functions.push.push``). Needs boto3 and nothing else.
 """
 
-from .delivery import Counts, MessageTooLargeError, Pusher, encode, management_client
+from .delivery import Counts, Kicked, MessageTooLargeError, Pusher, encode, management_client
 from .rows import Connection, expires_at_seconds
 from .table import ConnectionTable
 from .targets import Everybody, OneConnection, Target, TargetError, User, parse_target
@@ -14,6 +14,7 @@ __all__ = [
     "ConnectionTable",
     "Counts",
     "Everybody",
+    "Kicked",
     "MessageTooLargeError",
     "OneConnection",
     "Pusher",

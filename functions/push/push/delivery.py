@@ -1,4 +1,6 @@
-"""Post a message to connections: concurrently, with stale rows removed on the way.
+"""Post a message to connections, or close them: concurrently, with stale rows removed on the way.
+
+Nothing is posted to a connection whose session has ended; it is closed instead.
 
 Direct posts suit up to about a thousand connections; above that, spread the work over SQS.
 Retries are botocore's: ``standard`` mode repeats LimitExceededException (429) and transient
@@ -7,9 +9,12 @@ faults with jittered back-off, and never GoneException (410).
 
 import json
 import logging
+import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from enum import Enum, auto
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -42,16 +47,26 @@ class Counts:
 
     sent: int = 0
     gone: int = 0
-    """Not connected any more; their rows are removed."""
+    """Not connected any more, or closed because their session has ended; their rows are removed."""
     failed: int = 0
     """Refused or not reached, also after the retries; their rows stay."""
 
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(
-            sent=self.sent + other.sent,
-            gone=self.gone + other.gone,
-            failed=self.failed + other.failed,
-        )
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kicked:
+    """What became of closing connections."""
+
+    closed: int = 0
+    gone: int = 0
+    """Not connected any more."""
+    failed: int = 0
+    """Still open: refused or not reached, also after the retries."""
+
+
+class _Outcome(Enum):
+    DONE = auto()
+    GONE = auto()
+    FAILED = auto()
 
 
 ClientFactory = Callable[[str], "ApiGatewayManagementApiClient"]
@@ -97,8 +112,10 @@ class Pusher:
         *,
         callback_url: str = "",
         client_for: ClientFactory = management_client,
+        now_seconds: Callable[[], float] = time.time,
     ) -> None:
         """Push through the address of each row, or through ``callback_url`` where it is set."""
+        self._now_seconds = now_seconds
         self._table = table
         self._callback_url = callback_url
         self._client_for = client_for
@@ -110,38 +127,75 @@ class Pusher:
         A connection that the table does not know counts as gone; a user without connections
         gives zeros. Only reading the table can raise.
         """
-        total = Counts()
-        for page in self._table.find(target):
-            total += self._push_page(page, data)
-        if isinstance(target, OneConnection) and total == Counts():
-            return Counts(gone=1)
-        return total
+        tally = self._each(target, lambda connection: self._post(connection, data))
+        return Counts(
+            sent=tally[_Outcome.DONE], gone=tally[_Outcome.GONE], failed=tally[_Outcome.FAILED]
+        )
 
-    def _push_page(self, page: list[Connection], data: bytes) -> Counts:
+    def kick(self, target: Target) -> Kicked:
+        """Close every connection the target names, and wait for all of them.
+
+        Whoever has a good token can connect again: let that expire, or take it away, first.
+        Counts and raises as ``push`` does.
+        """
+        tally = self._each(target, self._close)
+        return Kicked(
+            closed=tally[_Outcome.DONE], gone=tally[_Outcome.GONE], failed=tally[_Outcome.FAILED]
+        )
+
+    def _each(self, target: Target, act: Callable[[Connection], _Outcome]) -> Counter[_Outcome]:
+        tally: Counter[_Outcome] = Counter()
+        for page in self._table.find(target):
+            tally.update(self._page(page, act))
+        if isinstance(target, OneConnection) and not tally:
+            tally[_Outcome.GONE] = 1
+        return tally
+
+    def _page(
+        self, page: list[Connection], act: Callable[[Connection], _Outcome]
+    ) -> list[_Outcome]:
         for connection in page:  # before the threads start: creating clients is not thread-safe
             self._client(connection)
         if len(page) <= 1:
-            return sum((self._post(one, data) for one in page), Counts())
+            return [act(one) for one in page]
         with ThreadPoolExecutor(min(CONCURRENT_POSTS, len(page))) as threads:
-            return sum(threads.map(lambda one: self._post(one, data), page), Counts())
+            return list(threads.map(act, page))
 
-    def _post(self, connection: Connection, data: bytes) -> Counts:
+    def _post(self, connection: Connection, data: bytes) -> _Outcome:
+        if connection.has_ended(self._now_seconds()):
+            outcome = self._close(connection)
+            return outcome if outcome is _Outcome.FAILED else _Outcome.GONE
+        client, connection_id = self._client(connection), connection.connection_id
+        return self._call(
+            "Post to",
+            connection,
+            lambda: client.post_to_connection(ConnectionId=connection_id, Data=data),
+        )
+
+    def _close(self, connection: Connection) -> _Outcome:
+        client, connection_id = self._client(connection), connection.connection_id
+        outcome = self._call(
+            "Closing of", connection, lambda: client.delete_connection(ConnectionId=connection_id)
+        )
+        if outcome is _Outcome.DONE:
+            self._forget(connection)  # $disconnect does too, when it comes
+        return outcome
+
+    def _call(self, what: str, connection: Connection, request: Callable[[], object]) -> _Outcome:
         try:
-            self._client(connection).post_to_connection(
-                ConnectionId=connection.connection_id, Data=data
-            )
+            request()
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.GONE:
                 self._forget(connection)
-                return Counts(gone=1)
+                return _Outcome.GONE
             _logger.warning(
-                "Post to %s failed: %s", connection.connection_id, error.response["Error"]["Code"]
+                "%s %s failed: %s", what, connection.connection_id, error.response["Error"]["Code"]
             )
-            return Counts(failed=1)
+            return _Outcome.FAILED
         except BotoCoreError as error:
-            _logger.warning("Post to %s failed: %s", connection.connection_id, error)
-            return Counts(failed=1)
-        return Counts(sent=1)
+            _logger.warning("%s %s failed: %s", what, connection.connection_id, error)
+            return _Outcome.FAILED
+        return _Outcome.DONE
 
     def _forget(self, connection: Connection) -> None:
         try:

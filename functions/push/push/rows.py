@@ -25,6 +25,14 @@ class Connection:
     domain_name: str
     stage: str
     connected_at_ms: int
+    session_ends_at_seconds: int | None = None
+    """When the connection must be closed; None for API Gateway's own limit only."""
+
+    def has_ended(self, now_seconds: float) -> bool:
+        """Whether nothing may be sent to it any more."""
+        return self.session_ends_at_seconds is not None and (
+            now_seconds >= self.session_ends_at_seconds
+        )
 
     @property
     def callback_url(self) -> str:
@@ -39,7 +47,7 @@ def expires_at_seconds(connection: Connection) -> int:
 
 def to_item(connection: Connection) -> dict[str, "AttributeValueTypeDef"]:
     """The row as DynamoDB keeps it."""
-    return {
+    item: dict[str, AttributeValueTypeDef] = {
         "connectionId": {"S": connection.connection_id},
         "userId": {"S": connection.user_id},
         "domainName": {"S": connection.domain_name},
@@ -47,14 +55,19 @@ def to_item(connection: Connection) -> dict[str, "AttributeValueTypeDef"]:
         "connectedAt": {"N": str(connection.connected_at_ms)},
         "expiresAt": {"N": str(expires_at_seconds(connection))},
     }
+    if connection.session_ends_at_seconds is not None:
+        item["sessionEndsAt"] = {"N": str(connection.session_ends_at_seconds)}
+    return item
 
 
 def from_item(item: Mapping[str, "AttributeValueTypeDef"]) -> Connection:
     """The row as ``to_item`` wrote it; KeyError when an attribute is missing."""
+    ends_at = item.get("sessionEndsAt")
     return Connection(
         connection_id=item["connectionId"]["S"],
         user_id=item["userId"]["S"],
         domain_name=item["domainName"]["S"],
         stage=item["stage"]["S"],
         connected_at_ms=int(item["connectedAt"]["N"]),
+        session_ends_at_seconds=None if ends_at is None else int(ends_at["N"]),
     )

@@ -163,6 +163,27 @@ def test_good_token_gets_a_policy_for_exactly_this_handshake(authorize: Authoriz
     }
 
 
+@pytest.mark.parametrize(
+    ("setting", "ends"),
+    [
+        pytest.param("true", True, id="enforced"),
+        pytest.param("false", False, id="connect-tokens"),
+        pytest.param(None, False, id="not-set"),
+    ],
+)
+def test_session_ends_with_the_token_where_that_is_wanted(
+    authorize: Authorize, monkeypatch: pytest.MonkeyPatch, setting: str | None, *, ends: bool
+) -> None:
+    """Tokens that are for connecting only live shorter than the sessions they open."""
+    if setting is not None:
+        monkeypatch.setenv("ENFORCE_TOKEN_EXPIRY", setting)
+    expires = int(time.time()) + 45
+
+    context = authorize(event(token(exp=expires)))["context"]
+
+    assert context.get("sessionEndsAt") == (expires if ends else None)
+
+
 def test_audience_may_be_a_list(authorize: Authorize) -> None:
     """A token for several audiences is good when ours is among them."""
     assert authorize(event(token(aud=["other", "chat"])))["principalId"] == "alice"

@@ -94,3 +94,24 @@ def test_failing_table_refuses_the_connection(load: Load, table: str) -> None:
 
     with pytest.raises(client.exceptions.ResourceNotFoundException):
         load("connections").handler(event("$connect"), None)
+
+
+@pytest.mark.parametrize("ends_at", [1_700_003_600, "1700003600"], ids=["number", "text"])
+def test_connect_stores_when_the_session_ends(load: Load, rows: Rows, ends_at: object) -> None:
+    """As the authorizer said it; API Gateway may pass numbers on as texts."""
+    authorizer = {"userId": "alice", "sessionEndsAt": ends_at}
+
+    load("connections").handler(event("$connect", authorizer=authorizer), None)
+
+    assert rows()["L0SM9cOFvHcCIhw="]["sessionEndsAt"] == {"N": "1700003600"}
+
+
+@pytest.mark.parametrize("ends_at", ["", "soon", "1e9", [], None], ids=repr)
+def test_connect_with_an_unreadable_end_is_refused(load: Load, rows: Rows, ends_at: object) -> None:
+    """A session that would never end is none; no row is kept."""
+    authorizer = {"userId": "alice", "sessionEndsAt": ends_at}
+
+    answer = load("connections").handler(event("$connect", authorizer=authorizer), None)
+
+    assert answer == {"statusCode": 403}
+    assert rows() == {}

@@ -15,8 +15,8 @@ Load = Callable[[str], Any]
 Rows = Callable[[], dict[str, Any]]
 
 
-def event(route_key: str, body: str | None) -> dict[str, Any]:
-    """A MESSAGE event."""
+def event(route_key: str, body: str | None, **authorizer: object) -> dict[str, Any]:
+    """A MESSAGE event; ``authorizer`` adds to the authorizer's context."""
     context = {
         "routeKey": route_key,
         "eventType": "MESSAGE",
@@ -24,7 +24,7 @@ def event(route_key: str, body: str | None) -> dict[str, Any]:
         "connectionId": "L0SM9cOFvHcCIhw=",
         "domainName": "abc123.execute-api.us-east-1.amazonaws.com",
         "stage": "dev",
-        "authorizer": {"principalId": "alice", "userId": "alice"},
+        "authorizer": {"principalId": "alice", "userId": "alice", **authorizer},
     }
     made = {"requestContext": context, "isBase64Encoded": False}
     return made if body is None else {**made, "body": body}
@@ -151,3 +151,39 @@ def test_bad_send_is_answered_and_reaches_nobody(
     assert error["code"] == code
     assert error["message"]
     assert stub.calls == []
+
+
+@pytest.mark.parametrize("route_key", ["send", "echo", "$default"])
+@pytest.mark.parametrize(
+    "ends_at", [1, "1", "soon", None], ids=["past", "text", "unreadable", "null"]
+)
+def test_message_of_an_ended_session_closes_it_and_does_nothing_else(
+    load: Load, connected: ConnectionTable, stub: ConnectionsStub, route_key: str, ends_at: object
+) -> None:
+    """The sender is told why; nobody gets the message. An end that cannot be read is one."""
+    known = connected
+    known.put(
+        Connection(
+            connection_id="L0SM9cOFvHcCIhw=",
+            user_id="alice",
+            domain_name="unused.example",
+            stage="dev",
+            connected_at_ms=int(time.time() * 1000),
+        )
+    )
+    body = json.dumps({"action": "send", "to": "all", "message": "hi"})
+
+    answer = load("messages").handler(event(route_key, body, sessionEndsAt=ends_at), None)
+
+    assert json.loads(answer["body"])["error"]["code"] == "SessionEnded"
+    assert stub.posted == []
+    assert stub.closed == ["L0SM9cOFvHcCIhw="]
+
+
+def test_message_of_a_session_that_goes_on_is_answered(load: Load) -> None:
+    """An end that is still to come changes nothing."""
+    later = str(int(time.time()) + 3600)
+
+    answer = load("messages").handler(event("echo", "hello", sessionEndsAt=later), None)
+
+    assert answer == {"statusCode": 200, "body": "hello"}

@@ -4,6 +4,7 @@ import functools
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import boto3
@@ -16,6 +17,7 @@ from functions.push.push import (
     ConnectionTable,
     Counts,
     Everybody,
+    Kicked,
     MessageTooLargeError,
     OneConnection,
     Pusher,
@@ -241,3 +243,87 @@ def test_address_comes_from_each_row_by_default(
 
     assert asked == ["https://x1.execute-api.us-east-1.amazonaws.com/dev"]
     assert counts == Counts(sent=1)
+
+
+def test_ended_session_is_closed_and_gets_nothing(
+    known: ConnectionTable, pusher: Pusher, stub: ConnectionsStub, rows: Rows
+) -> None:
+    """A push closes a connection whose session is over; others get the message."""
+    known.put(connection("over", session_ends_at_seconds=NOW_MS // 1000))
+    known.put(connection("open", session_ends_at_seconds=NOW_MS // 1000 + 3600))
+
+    counts = pusher.push(User("alice"), b"m")
+
+    assert counts == Counts(sent=1, gone=1)
+    assert stub.posted == [("open", b"m")]
+    assert stub.closed == ["over"]
+    assert set(rows()) == {"open"}
+
+
+def test_ended_session_that_cannot_be_closed_gets_nothing_either(
+    known: ConnectionTable, pusher: Pusher, stub: ConnectionsStub, rows: Rows
+) -> None:
+    """It counts as failed and stays known, so that the next push tries again."""
+    known.put(connection("over", session_ends_at_seconds=NOW_MS // 1000 - 1))
+    stub.lasting["over"] = (403, "ForbiddenException")
+
+    counts = pusher.push(User("alice"), b"m")
+
+    assert counts == Counts(failed=1)
+    assert stub.posted == []
+    assert set(rows()) == {"over"}
+
+
+@dataclass(frozen=True)
+class _World:
+    """A pusher, what it posts to and the rows it reads."""
+
+    pusher: Pusher
+    stub: ConnectionsStub
+    rows: Rows
+
+
+@pytest.fixture
+def three(known: ConnectionTable, pusher: Pusher, stub: ConnectionsStub, rows: Rows) -> _World:
+    """Alice with two connections, bob with one."""
+    for made in (connection("a1"), connection("a2"), connection("b1", "bob")):
+        known.put(made)
+    return _World(pusher, stub, rows)
+
+
+@pytest.mark.parametrize(
+    ("target", "closed"),
+    [
+        pytest.param(User("alice"), {"a1", "a2"}, id="user"),
+        pytest.param(OneConnection("b1"), {"b1"}, id="connection"),
+        pytest.param(Everybody(), {"a1", "a2", "b1"}, id="all"),
+    ],
+)
+def test_kick_closes_the_target_and_nobody_else(
+    three: _World, target: Any, closed: set[str]
+) -> None:
+    """Their rows go at once; nothing is posted."""
+    kicked = three.pusher.kick(target)
+
+    assert kicked == Kicked(closed=len(closed))
+    assert set(three.stub.closed) == closed
+    assert three.stub.posted == []
+    assert set(three.rows()) == {"a1", "a2", "b1"} - closed
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "stays"),
+    [
+        pytest.param((410, "GoneException"), Kicked(gone=1), False, id="gone-already"),
+        pytest.param((403, "ForbiddenException"), Kicked(failed=1), True, id="forbidden"),
+    ],
+)
+def test_kick_tells_what_it_could_not_close(
+    three: _World, answer: tuple[int, str], expected: Kicked, *, stays: bool
+) -> None:
+    """Who is still connected is not forgotten."""
+    three.stub.lasting["b1"] = answer
+
+    assert three.pusher.kick(User("bob")) == expected
+    assert ("b1" in three.rows()) == stays
+    assert three.stub.closed == []

@@ -122,11 +122,13 @@ def test_no_role_has_a_wildcard_action_or_resource(resources: Resources) -> None
             assert resource != "*", name
             assert isinstance(resource, dict), f"{name} names a fixed resource: {resource}"
             if "*" in json.dumps(resource):
-                assert resource["Fn::Sub"].endswith("${Api}/${Stage}/POST/@connections/*")
+                assert re.search(
+                    r"\$\{Api\}/\$\{Stage\}/(POST|DELETE)/@connections/\*$", resource["Fn::Sub"]
+                )
 
 
 def test_only_messages_may_push_and_only_through_this_stage(resources: Resources) -> None:
-    """execute-api:ManageConnections is granted once: POST, this API, this stage (7.07)."""
+    """execute-api:ManageConnections is granted once: to post and close, at this stage (7.07)."""
     granted = [
         (name, statement)
         for name, statement in statements(resources)
@@ -136,7 +138,10 @@ def test_only_messages_may_push_and_only_through_this_stage(resources: Resources
     ((name, statement),) = granted
     assert name == "MessagesRole"
     assert statement["Action"] == "execute-api:ManageConnections"
-    assert "${Api}/${Stage}/POST/@connections/" in statement["Resource"]["Fn::Sub"]
+    assert [resource["Fn::Sub"].partition("${Api}")[2] for resource in statement["Resource"]] == [
+        "/${Stage}/POST/@connections/*",
+        "/${Stage}/DELETE/@connections/*",
+    ]
 
 
 def test_only_the_authorizer_reads_the_secret(resources: Resources) -> None:
