@@ -79,6 +79,9 @@ def _function(system: System, name: str) -> dict[str, Any]:
         "variables": {k: v for k, v in variables.items() if k not in _OWN_NAMES},
         "variable names": sorted(variables),
         "layers": len(found.get("Layers", [])),
+        "reserved": client.get_function_concurrency(FunctionName=name).get(
+            "ReservedConcurrentExecutions"
+        ),
         "permissions": sorted(
             [s["Action"], s["Principal"]["Service"], s["Condition"]["ArnLike"]["AWS:SourceArn"]]
             for s in statements

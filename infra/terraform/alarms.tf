@@ -33,6 +33,27 @@ locals {
       dimensions  = { FunctionName = aws_lambda_function.this["messages"].function_name }
       threshold   = 1
     }
+    authorizer-throttles = {
+      description = "The authorizer is called more often than functions may run; handshakes fail."
+      namespace   = "AWS/Lambda"
+      metric      = "Throttles"
+      dimensions  = { FunctionName = aws_lambda_function.this["authorizer"].function_name }
+      threshold   = 1
+    }
+    connections-throttles = {
+      description = "The function of $connect is called more often than functions may run; handshakes fail."
+      namespace   = "AWS/Lambda"
+      metric      = "Throttles"
+      dimensions  = { FunctionName = aws_lambda_function.this["connections"].function_name }
+      threshold   = 1
+    }
+    messages-throttles = {
+      description = "Messages are not answered, since more would have to be at once than functions may run."
+      namespace   = "AWS/Lambda"
+      metric      = "Throttles"
+      dimensions  = { FunctionName = aws_lambda_function.this["messages"].function_name }
+      threshold   = 1
+    }
   }
 }
 

@@ -3,9 +3,10 @@
 locals {
   functions = {
     authorizer = {
-      logical_id = "AuthorizerFunction"
-      timeout    = 10
-      layers     = []
+      logical_id  = "AuthorizerFunction"
+      timeout     = 10
+      concurrency = -1
+      layers      = []
       environment = {
         TOKEN_SECRET_ARN = aws_secretsmanager_secret.token.arn
         TOKEN_ISSUER     = var.token_issuer
@@ -25,6 +26,7 @@ locals {
     connections = {
       logical_id  = "ConnectionsFunction"
       timeout     = 10
+      concurrency = -1
       layers      = [aws_lambda_layer_version.push.arn]
       environment = { TABLE_NAME = aws_dynamodb_table.connections.name }
       statements = {
@@ -38,7 +40,9 @@ locals {
       logical_id = "MessagesFunction"
       # API Gateway waits 29 seconds for an answer, no longer.
       timeout = 29
-      layers  = [aws_lambda_layer_version.push.arn]
+      # -1 is the provider's word for no limit.
+      concurrency = var.messages_concurrency == 0 ? -1 : var.messages_concurrency
+      layers      = [aws_lambda_layer_version.push.arn]
       environment = {
         TABLE_NAME   = aws_dynamodb_table.connections.name
         CALLBACK_URL = var.callback_url
@@ -89,8 +93,11 @@ resource "aws_lambda_function" "this" {
   architectures    = [var.architecture]
   memory_size      = 256
   timeout          = each.value.timeout
-  layers           = each.value.layers
-  role             = aws_iam_role.function[each.key].arn
+
+  reserved_concurrent_executions = each.value.concurrency
+
+  layers = each.value.layers
+  role   = aws_iam_role.function[each.key].arn
 
   environment {
     variables = each.value.environment

@@ -65,6 +65,12 @@ resource "aws_apigatewayv2_stage" "this" {
   # Every change of routes, integrations and authorizers goes live by itself.
   auto_deploy = true
 
+  # Both, always: the provider sends 0 for the one that is left out, and 0 lets nothing pass.
+  default_route_settings {
+    throttling_rate_limit  = var.throttle_rate
+    throttling_burst_limit = var.throttle_burst
+  }
+
   dynamic "access_log_settings" {
     for_each = aws_cloudwatch_log_group.access
     content {

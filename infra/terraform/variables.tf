@@ -79,6 +79,40 @@ variable "callback_url" {
   default     = ""
 }
 
+variable "throttle_rate" {
+  description = "Requests a second that this stage takes. The account and region have 10000 in all."
+  type        = number
+  default     = 2000
+
+  validation {
+    condition     = var.throttle_rate >= 1
+    error_message = "At least 1: 0 lets nothing pass."
+  }
+}
+
+variable "throttle_burst" {
+  description = "Requests that this stage takes at once. The account and region have 5000 in all."
+  type        = number
+  default     = 1000
+
+  validation {
+    condition     = var.throttle_burst >= 1
+    error_message = "At least 1: 0 lets nothing pass."
+  }
+}
+
+variable "messages_concurrency" {
+  description = "Messages that are worked on at once, at most; set aside for them of the account's concurrency. 0: no limit of its own."
+  type        = number
+  default     = 0
+}
+
+variable "tags" {
+  description = "Tags of every resource that takes some."
+  type        = map(string)
+  default     = {}
+}
+
 variable "log_retention_days" {
   description = "Days that logs are kept."
   type        = number

@@ -11,4 +11,8 @@ terraform {
 
 # Region, credentials and, for a local engine, AWS_ENDPOINT_URL come from the environment: nothing
 # here knows which target it is applied to.
-provider "aws" {}
+provider "aws" {
+  default_tags {
+    tags = var.tags
+  }
+}

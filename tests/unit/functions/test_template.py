@@ -215,6 +215,28 @@ def test_outputs_are_what_clients_need(transformed: dict[str, Any]) -> None:
     assert [name for name, output in outputs.items() if "Condition" in output] == ["JwksUrl"]
 
 
+def test_stage_has_a_throttle_that_lets_something_pass(template: dict[str, Any]) -> None:
+    """One stage cannot use up the account's requests, and 0 cannot be given by mistake (6.16)."""
+    settings = template["Resources"]["Api"]["Properties"]["DefaultRouteSettings"]
+
+    assert set(settings) == {"ThrottlingRateLimit", "ThrottlingBurstLimit"}
+    for limit, most in (("ThrottlingRateLimit", 10_000), ("ThrottlingBurstLimit", 5_000)):
+        parameter = template["Parameters"][settings[limit]["Ref"]]
+        assert 0 < parameter["Default"] < most
+        assert parameter["MinValue"] == 1
+
+
+def test_every_function_that_is_throttled_raises_an_alarm(resources: Resources) -> None:
+    """Functions share the account's concurrency; who runs out of it is told."""
+    watched = {
+        alarm["Dimensions"][0]["Value"]["Ref"]
+        for alarm in of_type(resources, "AWS::CloudWatch::Alarm").values()
+        if alarm["MetricName"] == "Throttles"
+    }
+
+    assert watched == set(of_type(resources, "AWS::Lambda::Function"))
+
+
 def test_access_logs_hold_no_query_string(resources: Resources) -> None:
     """The token travels in the query string, so no access log variable may show it."""
     form = json.dumps(resources["ApiStage"]["Properties"]["AccessLogSettings"])
