@@ -15,7 +15,7 @@ export
 
 .DEFAULT_GOAL := help
 .PHONY: help setup local-up local-down logs token push kick doctor build fmt lint types test \
-	integration-test parity bench check aws-deploy aws-destroy clean
+	integration-test parity bench check aws-deploy aws-destroy aws-cost clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36m%-17s\033[0m %s\n", $$1, $$2}' Makefile
@@ -80,6 +80,9 @@ aws-deploy: ## deploy to the AWS account of your credentials, and try it; asks f
 
 aws-destroy: ## delete the stack and its packages from AWS; asks first (YES=1 agrees)
 	@scripts/run aws-destroy
+
+aws-cost: ## estimate a month on AWS (USAGE="connections=1000 messages-per-minute=1")
+	@scripts/run aws-cost
 
 clean: ## stop what runs and remove everything made here but .venv
 	@test ! -x .venv/bin/socketstack || scripts/run local-down

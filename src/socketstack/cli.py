@@ -153,6 +153,10 @@ def _parser() -> argparse.ArgumentParser:
     _stack_argument(destroy)
     destroy.add_argument("--region", help="AWS region (AWS_REGION)")
     destroy.set_defaults(run=_destroy)
+
+    cost = commands.add_parser("cost", help="estimate what a month costs on AWS, with arithmetic")
+    _cost_arguments(cost)
+    cost.set_defaults(run=_cost)
     return parser
 
 
@@ -180,6 +184,23 @@ def _trace_commands(
     explain.add_argument("code", help="for example SS-201")
     explain.set_defaults(run=_explain)
     return trace
+
+
+def _cost_arguments(parser: argparse.ArgumentParser) -> None:
+    for name, what in (
+        ("connections", "open at the same time (1000)"),
+        ("session-minutes", "how long one stays open (60)"),
+        ("messages-per-minute", "from one client, each answered (1)"),
+        ("pushes-per-minute", "to one client (1)"),
+        ("message-kb", "size of a message (1)"),
+        ("function-ms", "duration of one call (20)"),
+        ("memory-mb", "memory of the functions (256)"),
+        ("log-kb", "what one call logs (0.5)"),
+    ):
+        parser.add_argument(f"--{name}", type=float, metavar="N", help=what)
+    parser.add_argument(
+        "--architecture", choices=("arm64", "x86_64"), help="processor of the functions (arm64)"
+    )
 
 
 def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
@@ -474,6 +495,16 @@ def _destroy(options: argparse.Namespace, _settings: Settings) -> int:
     _say(f"The stack {options.stack_name} is deleted.")
     for one in kept:
         _say(f"kept: {one.name} ({one.why})")
+    return 0
+
+
+def _cost(options: argparse.Namespace, _settings: Settings) -> int:
+    from socketstack.kit.cost import Usage, estimate, table
+
+    given = {name: getattr(options, name) for name in Usage.__slots__}
+    usage = Usage(**{name: value for name, value in given.items() if value is not None})
+    for line in table(estimate(usage)):
+        _say(line)
     return 0
 
 

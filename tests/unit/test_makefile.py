@@ -31,6 +31,7 @@ _TARGETS = [
     "check",
     "aws-deploy",
     "aws-destroy",
+    "aws-cost",
     "clean",
 ]
 
@@ -118,6 +119,9 @@ def test_targets_are_three_lines_or_fewer() -> None:
         pytest.param("logs", {"TARGET": "moon"}, "TARGET=moon is unknown", id="unknown"),
         pytest.param("push", {"MESSAGE": ""}, "say what to send", id="no-message"),
         pytest.param("kick", {}, "say whom: make kick KICK=user:NAME", id="kick-nobody"),
+        pytest.param(
+            "aws-cost", {"USAGE": "connections"}, "write NAME=NUMBER", id="cost-without-number"
+        ),
         pytest.param("nonsense", {}, "unknown command", id="unknown-command"),
         pytest.param(
             "parity",
