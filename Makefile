@@ -14,7 +14,7 @@ STACK_NAME ?= socketstack
 export
 
 .DEFAULT_GOAL := help
-.PHONY: help setup local-up local-down logs token push kick doctor build fmt lint types test \
+.PHONY: help setup local-up local-down logs token push kick doctor build fmt lint scan types test \
 	integration-test parity bench check aws-deploy aws-destroy aws-cost clean
 
 help: ## list what there is
@@ -54,6 +54,9 @@ fmt: ## format the sources
 lint: ## check style, template and formatting
 	@scripts/venv dev
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/cfn-lint "$$TEMPLATE"
+
+scan: ## look for what is insecure in template and Terraform module (checkov)
+	@scripts/scan
 
 types: ## check types, strictly
 	@scripts/venv dev

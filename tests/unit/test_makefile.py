@@ -23,6 +23,7 @@ _TARGETS = [
     "build",
     "fmt",
     "lint",
+    "scan",
     "types",
     "test",
     "integration-test",
