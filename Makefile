@@ -1,6 +1,6 @@
-# `make` alone lists what there is. Variables: PYTHON, TARGET, TEMPLATE, STACK_NAME, MESSAGE, TO,
-# USER_ID, ENDPOINT, YES, PARAMETERS="Name=value ...", TAGS="key=value ..." and everything in
-# .env.example, on the command line or in the environment.
+# `make` alone lists what there is. Variables: PYTHON, TARGET, TEMPLATE, STACK_NAME, MESSAGE, TO, KICK,
+# USER_ID, ENDPOINT, YES, IAC=terraform, PARAMETERS="Name=value ...", TAGS="key=value ...", USAGE and
+# everything in .env.example, on the command line or in the environment.
 
 # Taken as they were typed: neither make nor the shell reads anything into a message.
 override MESSAGE := $(value MESSAGE)

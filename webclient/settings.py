@@ -37,6 +37,8 @@ class Settings:
     """Whom ``token`` mints for when the command line does not say."""
     message: str = ""
     """What ``push`` sends when the command line does not say."""
+    outputs_file: str = ""
+    """A JSON file with the stack's outputs, where Terraform made it; empty for CloudFormation."""
     smoke_token: str = ""
     """A good token for the smoke test, where the stack takes those of an outside issuer."""
     to: str = "all"
@@ -64,6 +66,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         state_dir=Path(environ.get("SOCKETSTACK_STATE_DIR") or ".socketstack"),
         user_id=environ.get("USER_ID") or "demo",
         message=environ.get("MESSAGE", ""),
+        outputs_file=environ.get("STACK_OUTPUTS", ""),
         smoke_token=environ.get("SMOKE_TOKEN", ""),
         to=environ.get("TO") or "all",
     )

@@ -1,7 +1,9 @@
 """The deployed stack as the web client sees it: its outputs, and sessions to reach it."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -65,6 +67,11 @@ def read_stack(settings: Settings) -> Stack:
 
     Raises ``ConfigError`` when it cannot be reached, is not there or lacks an output.
     """
+    if settings.outputs_file:
+        return replace(
+            stack_of(_written_outputs(settings.outputs_file), settings),
+            region=session(settings).region_name or "",
+        )
     place = settings.endpoint_url or f"AWS ({settings.region or 'the region of your profile'})"
     try:
         client = session(settings).client(
@@ -84,6 +91,17 @@ def read_stack(settings: Settings) -> Stack:
         ) from error
     outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks[0].get("Outputs", [])}
     return replace(stack_of(outputs, settings), region=client.meta.region_name)
+
+
+def _written_outputs(path: str) -> dict[str, str]:
+    try:
+        outputs: dict[str, str] = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"The file {path} of STACK_OUTPUTS has no outputs ({error}). `make aws-deploy "
+            "IAC=terraform` writes it; without the variable, CloudFormation is asked."
+        ) from error
+    return outputs
 
 
 def stack_of(outputs: Mapping[str, str], settings: Settings) -> Stack:

@@ -28,6 +28,11 @@ output "token_secret_arn" {
   value       = aws_secretsmanager_secret.token.arn
 }
 
+output "jwks_url" {
+  description = "The key set that tokens are checked with, instead of the secret. Empty: the secret."
+  value       = var.jwks_url
+}
+
 output "token_issuer" {
   description = "The claim iss of a good token."
   value       = var.token_issuer

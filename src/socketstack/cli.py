@@ -136,6 +136,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     deploy.add_argument("--region", help="AWS region (AWS_REGION)")
     deploy.add_argument(
+        "--terraform",
+        type=Path,
+        metavar="FOLDER",
+        help="apply this Terraform module, the template's twin, instead of CloudFormation",
+    )
+    deploy.add_argument(
         "--tag",
         action="append",
         default=[],
@@ -152,6 +158,9 @@ def _parser() -> argparse.ArgumentParser:
     destroy = commands.add_parser("destroy", help="delete a stack from an AWS account")
     _stack_argument(destroy)
     destroy.add_argument("--region", help="AWS region (AWS_REGION)")
+    destroy.add_argument(
+        "--terraform", type=Path, metavar="FOLDER", help="destroy what this Terraform module made"
+    )
     destroy.set_defaults(run=_destroy)
 
     cost = commands.add_parser("cost", help="estimate what a month costs on AWS, with arithmetic")
@@ -429,6 +438,10 @@ def _deploy(options: argparse.Namespace, settings: Settings) -> int:
     from socketstack.kit.deploy import deploy_to_aws
     from socketstack.kit.up import deploy_to_engine
 
+    if options.terraform is not None:
+        if options.endpoint is not None:
+            raise ConfigError("--endpoint does not go with --terraform: set AWS_ENDPOINT_URL.")
+        return _deploy_with_terraform(options)
     if options.endpoint is not None:
         deployment = deploy_to_engine(
             options.template,
@@ -449,6 +462,23 @@ def _deploy(options: argparse.Namespace, settings: Settings) -> int:
             say=_say,
         )
     for name, value in deployment.outputs.items():
+        _say(f"{name:<16} {value}")
+    return 0
+
+
+def _deploy_with_terraform(options: argparse.Namespace) -> int:
+    from socketstack.kit import terraform
+
+    outputs = terraform.deploy(
+        terraform.Module(folder=options.terraform, template=options.template),
+        name=options.stack_name,
+        parameters=dict(options.parameter),
+        tags=dict(options.tag),
+        region=options.region,
+        ask=_ask,
+        say=_say,
+    )
+    for name, value in outputs.items():
         _say(f"{name:<16} {value}")
     return 0
 
@@ -486,9 +516,19 @@ def _doctor(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _destroy(options: argparse.Namespace, _settings: Settings) -> int:
+    from socketstack.kit import terraform
     from socketstack.kit.deploy import destroy_on_aws
 
-    kept = destroy_on_aws(stack_name=options.stack_name, region=options.region, ask=_ask, say=_say)
+    if options.terraform is not None:
+        # Any template would do: destroying looks at the state alone.
+        module = terraform.Module(folder=options.terraform, template=Path())
+        kept = terraform.destroy(
+            module, name=options.stack_name, region=options.region, ask=_ask, say=_say
+        )
+    else:
+        kept = destroy_on_aws(
+            stack_name=options.stack_name, region=options.region, ask=_ask, say=_say
+        )
     if kept is None:
         _say(f"There is no stack {options.stack_name}.")
         return 0

@@ -78,6 +78,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
     """A fresh clone and a running engine."""
     folder = tmp_path_factory.mktemp("clone")
     system = system_in(folder)
+    system.environ.pop("TF_CLI_CONFIG_FILE", None)
     for name in ("Makefile", "scripts"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
@@ -125,3 +126,42 @@ def test_deploy_proves_itself_and_destroy_leaves_nothing(clone: Clone) -> None:
     assert "kept:" not in removed
     assert clone.left_over() == before
     assert (clone.system.folder / ".build" / "aws" / "AuthorizerFunction.zip").is_file()
+
+
+@pytest.mark.terraform
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not installed")
+def test_terraform_does_the_same(clone: Clone) -> None:
+    """Plan, agreement, apply, smoke test; no change the second time; and everything is removed."""
+    before = clone.left_over()
+    state = clone.system.folder / "infra" / "terraform" / "terraform.tfstate.d"
+
+    refused = clone.make("aws-deploy", IAC="terraform", expect=2)
+    untouched = clone.left_over()
+    first = clone.make("aws-deploy", IAC="terraform", YES="1", TAGS="team=chat")
+    role = clone.system.client("iam").list_role_tags(RoleName="deployed-authorizer")["Tags"]
+    second = clone.make("aws-deploy", IAC="terraform", YES="1", TAGS="team=chat")
+    shutil.rmtree(clone.system.folder / ".build")  # as on a machine that did not deploy it
+    kept = clone.make("aws-destroy", IAC="terraform", expect=2)
+    standing = clone.left_over()
+    removed = clone.make("aws-destroy", IAC="terraform", YES="1")
+    again = clone.make("aws-destroy", IAC="terraform", YES="1")
+
+    assert "Nothing was done" in refused
+    assert untouched == before
+    assert "aws_apigatewayv2_stage.this will be created" in first
+    assert first.index("will be created") < first.index("Apply complete!")
+    assert first.rstrip().endswith("ok  a push: arrived")
+    assert role == [{"Key": "team", "Value": "chat"}]
+    assert "No changes." in second
+    assert second.rstrip().endswith("ok  a push: arrived")
+    assert "Nothing was done" in kept
+    assert sorted(standing["functions"]) == [
+        "deployed-authorizer",
+        "deployed-connections",
+        "deployed-messages",
+    ]
+    assert "kept: AWS::SecretsManager::Secret deployed-token-" in removed
+    assert clone.left_over() == before
+    assert "There is no stack deployed." in again
+    assert not state.is_dir() or not list(state.iterdir())

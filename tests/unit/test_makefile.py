@@ -123,6 +123,13 @@ def test_targets_are_three_lines_or_fewer() -> None:
         pytest.param(
             "aws-cost", {"USAGE": "connections"}, "write NAME=NUMBER", id="cost-without-number"
         ),
+        pytest.param("aws-deploy", {"IAC": "pulumi"}, "IAC=pulumi is unknown", id="other-iac"),
+        pytest.param(
+            "aws-destroy",
+            {"IAC": "terraform", "TEMPLATE": "mine.yaml"},
+            "no twin of mine.yaml",
+            id="no-twin",
+        ),
         pytest.param("nonsense", {}, "unknown command", id="unknown-command"),
         pytest.param(
             "parity",

@@ -105,8 +105,17 @@ def deploy_to_aws(
     """
     Template.load(template).check_parameters(parameters or {})
     cloud = aws_cloud(region)
-    preflight.check(template, cloud, stack_name=stack_name, parameters=parameters or {}, say=say)
-    _confirm(f"Deploy the stack {stack_name}", cloud, ask)
+    with aws_errors():
+        is_new = Stack(cloud, stack_name).describe() is None
+    preflight.check(
+        template,
+        cloud,
+        stack_name=stack_name,
+        parameters=parameters or {},
+        is_new=is_new,
+        say=say,
+    )
+    confirm(f"Deploy the stack {stack_name}", cloud, ask)
     built = build(template, target=BuildTarget.AWS, parameters=parameters, say=say)
 
     def agree(planned: Sequence[Change]) -> bool:
@@ -141,7 +150,7 @@ def destroy_on_aws(
         say(f"The stack {stack_name} has {len(resources)} resources, among them:")
         for change in changes.holding_data(resources):
             say(f"  {change}")
-    _confirm(f"Delete the stack {stack_name} and everything in it", cloud, ask)
+    confirm(f"Delete the stack {stack_name} and everything in it", cloud, ask)
     return destroy(cloud, stack_name=stack_name, say=say)
 
 
@@ -175,7 +184,8 @@ def _deployment(stack: Stack, cloud: Cloud, *, is_changed: bool) -> Deployment:
     )
 
 
-def _confirm(action: str, cloud: Cloud, ask: Ask) -> None:
+def confirm(action: str, cloud: Cloud, ask: Ask) -> None:
+    """Have account and region agreed to. Raises ``ConfigError`` after a no."""
     if not ask(f"{action} in AWS account {cloud.account_id}, region {cloud.region}?"):
         message = "Nothing was done. Answer y, or set YES=1, to go on."
         raise ConfigError(message)

@@ -17,7 +17,6 @@ from socketstack.errors import ConfigError
 from socketstack.kit.cloud import Cloud, aws_errors, code_of, is_denied
 from socketstack.kit.naming import names_of
 from socketstack.kit.packages import Say
-from socketstack.kit.stack import Stack
 from socketstack.kit.template import Template
 from socketstack.settings import environment
 
@@ -37,11 +36,18 @@ _FEW_CALLS: Final = 100
 
 
 def check(
-    template: Path, cloud: Cloud, *, stack_name: str, parameters: Mapping[str, str], say: Say
+    template: Path,
+    cloud: Cloud,
+    *,
+    stack_name: str,
+    parameters: Mapping[str, str],
+    is_new: bool,
+    say: Say,
 ) -> None:
     """Lint the template, and see whether the account and region can take it.
 
-    Raises ``ConfigError`` naming everything of one kind that stands in the way.
+    Names are looked up when the stack ``is_new``; otherwise it has them itself. Raises
+    ``ConfigError`` naming everything of one kind that stands in the way.
     """
     say(f"Account {cloud.account_id} as {cloud.caller_arn}, region {cloud.region}")
     address = cloud.cloudformation().meta.endpoint_url
@@ -50,7 +56,7 @@ def check(
     lint(template, cloud.region, say=say)
     loaded = Template.load(template)
     with aws_errors():
-        if Stack(cloud, stack_name).describe() is None:
+        if is_new:
             _refuse_taken(loaded, cloud, stack_name, parameters)
         for hint in _hints(cloud):
             say(f"Note: {hint}")
@@ -164,7 +170,7 @@ def _refuse_taken(
     ]
     if taken:
         raise ConfigError(
-            f"The stack {stack_name} does not exist, but these names of its template are taken in "
+            f"{stack_name} is not deployed yet, but these names of its template are taken in "
             f"account {cloud.account_id}, region {cloud.region}; nothing was built. Choose another "
             "STACK_NAME, or remove what nobody needs:\n  " + "\n  ".join(taken)
         )
