@@ -5,6 +5,7 @@ Frozen values in API Gateway's own terms; what could not be read is None and no 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from socketstack.core.model import Json
 
@@ -28,6 +29,20 @@ class Function:
         return self.arn.split(":")[6] if self.arn.count(":") > 5 else self.arn  # noqa: PLR2004
 
 
+_HTTP_ONLY: Final = (
+    "AuthorizerPayloadFormatVersion",
+    "AuthorizerResultTtlInSeconds",
+    "EnableSimpleResponses",
+    "JwtConfiguration",
+)
+
+
+def http_features(record: Mapping[str, object]) -> tuple[str, ...]:
+    """What of an authorizer's record, or of its properties, only HTTP APIs have."""
+    found = [name for name in _HTTP_ONLY if record.get(name) not in (None, 0, "0", "false")]
+    return (*(["AuthorizerType JWT"] if record.get("AuthorizerType") == "JWT" else []), *found)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authorizer:
     """An authorizer of the API, attached or not."""
@@ -39,6 +54,8 @@ class Authorizer:
     """None when the URI names no function."""
     has_role: bool = False
     """Whether a role is assumed to call it; then its resource policy plays no part."""
+    http_features: tuple[str, ...] = ()
+    """Members that are set and that only HTTP APIs have; see ``http_features``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

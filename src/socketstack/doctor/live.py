@@ -14,7 +14,15 @@ from botocore.exceptions import ClientError
 from socketstack.core.addressing import function_of
 from socketstack.core.jsontext import read_json
 from socketstack.core.model import Json
-from socketstack.doctor.facts import Api, Authorizer, Function, Route, Stage, Throttle
+from socketstack.doctor.facts import (
+    Api,
+    Authorizer,
+    Function,
+    Route,
+    Stage,
+    Throttle,
+    http_features,
+)
 from socketstack.doctor.findings import Finding, ok, warning
 from socketstack.errors import ConfigError
 from socketstack.kit.cloud import Cloud
@@ -283,6 +291,7 @@ def _authorizer(record: Any, functions: _Functions) -> Authorizer:
         identity_sources=tuple(record.get("IdentitySource", ())),
         function=functions.called_by(record.get("AuthorizerUri", "")),
         has_role=bool(record.get("AuthorizerCredentialsArn")),
+        http_features=http_features(record),
     )
 
 

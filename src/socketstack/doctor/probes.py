@@ -11,12 +11,13 @@ import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlencode
 
 import aiohttp
 
 from socketstack.clock import Clock
 from socketstack.doctor.facts import Api
-from socketstack.doctor.findings import Finding, error, ok, warning
+from socketstack.doctor.findings import Finding, error, note, ok, warning
 from socketstack.ids import Ids
 
 _TIMEOUT_SECONDS: Final = 35.0
@@ -25,6 +26,8 @@ _QUERY: Final = "route.request.querystring."
 _HEADER: Final = "route.request.header."
 _FAILURES: Final = range(500, 600)
 _THROTTLED: Final = 429
+_ELSEWHERE: Final = "https://another-site.invalid"
+_URL_MAX_CHARACTERS: Final = 4096
 _TOKEN_SECONDS: Final = 300
 
 
@@ -68,6 +71,36 @@ async def probe(api: Api, tokens: Tokens, clock: Clock, ids: Ids) -> AsyncIterat
                 )
                 return
             yield _judged(each, status)
+        if tokens.good is not None:
+            query, headers = _placed(tokens.good, sources)
+            yield _length(url, query)
+            origin = {**headers, "Origin": _ELSEWHERE}
+            yield _origin(await _dial(client, url, query, origin))
+
+
+def _length(url: str, query: Mapping[str, str]) -> Finding:
+    """Whether the address with a good token is short enough for every handshake."""
+    characters = len(f"{url}?{urlencode(query)}")
+    if characters > _URL_MAX_CHARACTERS:
+        return error(
+            "url-length",
+            f"The address with the good token has {characters} characters.",
+            f"API Gateway takes {_URL_MAX_CHARACTERS} at most, and refuses before anything runs.",
+            "Put fewer claims into the token, or hand out a short ticket for it.",
+        )
+    return ok("url-length", f"The address with the good token has {characters} characters.")
+
+
+def _origin(status: int) -> Finding:
+    """What becomes of a good token on a page of another site."""
+    if status == 101:  # noqa: PLR2004 - switching protocols
+        return note(
+            "origin",
+            "A page of any site may connect, if it has a good token.",
+            "CORS does not protect WebSockets. Where browsers hold the credentials by themselves, "
+            "as cookies, this lets other sites use them: check Origin in the authorizer.",
+        )
+    return ok("origin", f"A page of another site is refused ({status}), also with a good token.")
 
 
 async def _dial(

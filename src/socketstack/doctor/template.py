@@ -14,7 +14,15 @@ from typing import Any, Final
 
 from socketstack.core.addressing import function_of
 from socketstack.core.model import Json
-from socketstack.doctor.facts import Api, Authorizer, Function, Route, Stage, Throttle
+from socketstack.doctor.facts import (
+    Api,
+    Authorizer,
+    Function,
+    Route,
+    Stage,
+    Throttle,
+    http_features,
+)
 from socketstack.errors import ConfigError
 from socketstack.services.cfn import sam
 from socketstack.services.cfn.errors import InvalidTemplate
@@ -253,6 +261,7 @@ class _Template(Scope):
             identity_sources=tuple(map(str, properties.get("IdentitySource", ()))),
             function=self._called_by(str(properties.get("AuthorizerUri", ""))),
             has_role=bool(properties.get("AuthorizerCredentialsArn")),
+            http_features=http_features(properties),
         )
 
     def _called_by(self, uri: str) -> Function | None:

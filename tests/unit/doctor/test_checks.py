@@ -7,7 +7,15 @@ import pytest
 
 from socketstack.core.model import Json
 from socketstack.doctor.checks import examine
-from socketstack.doctor.facts import Api, Authorizer, Function, Route, Stage, Throttle
+from socketstack.doctor.facts import (
+    Api,
+    Authorizer,
+    Function,
+    Route,
+    Stage,
+    Throttle,
+    http_features,
+)
 from socketstack.doctor.findings import Severity
 
 ARNS = "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3d4e5"
@@ -217,6 +225,12 @@ _ERROR, _WARNING, _NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
             _ERROR,
             id="route-closed",
         ),
+        pytest.param(
+            with_guard(http_features=("EnableSimpleResponses",)),
+            "http-api-features",
+            _ERROR,
+            id="http-api-features",
+        ),
         pytest.param(with_stage(logging_level="INFO"), "log-role", _ERROR, id="no-log-role"),
         pytest.param(with_stage(access_log_format=None), "access-logs", _WARNING, id="no-logs"),
         pytest.param(
@@ -296,3 +310,25 @@ def test_every_check_has_its_section_in_the_documents() -> None:
     }
 
     assert set(re.findall(r"^## ([a-z-]+)$", page, re.MULTILINE)) == used
+
+
+@pytest.mark.parametrize(
+    ("record", "features"),
+    [
+        pytest.param({"AuthorizerType": "REQUEST"}, (), id="none"),
+        pytest.param(
+            {"EnableSimpleResponses": False, "AuthorizerResultTtlInSeconds": 0},
+            (),
+            id="switched-off",
+        ),
+        pytest.param({"AuthorizerType": "JWT"}, ("AuthorizerType JWT",), id="type"),
+        pytest.param(
+            {"JwtConfiguration": {"Issuer": "x"}, "AuthorizerResultTtlInSeconds": 300},
+            ("AuthorizerResultTtlInSeconds", "JwtConfiguration"),
+            id="several",
+        ),
+    ],
+)
+def test_features_of_http_apis_are_named(record: dict[str, Any], features: tuple[str, ...]) -> None:
+    """What is off, or 0, asks for nothing."""
+    assert http_features(record) == features

@@ -17,6 +17,7 @@ _CHECKS: Final[tuple[Check, ...]] = (
     stage.deployment,
     stage.throttling,
     handshake.protection,
+    handshake.http_api_features,
     handshake.identity_sources,
     permissions.authorizer_permission,
     permissions.integrations,

@@ -101,6 +101,19 @@ def _identity_source(authorizer: Authorizer, source: str) -> Iterator[Finding]:
         )
 
 
+def http_api_features(api: Api) -> Iterator[Finding]:
+    """Nothing is asked of an authorizer that only HTTP APIs do. Rule 1.67."""
+    for authorizer in api.authorizers:
+        if authorizer.http_features:
+            yield error(
+                "http-api-features",
+                f"Authorizer {authorizer.name} has {', '.join(authorizer.http_features)}.",
+                "Only HTTP APIs have that. A WebSocket API knows the type REQUEST, calls the "
+                "function for every handshake and reads an IAM policy from its answer.",
+                "Take it out, use the type REQUEST, and verify the token in the function.",
+            )
+
+
 def attached(api: Api) -> Authorizer | None:
     """The authorizer of ``$connect``."""
     route = api.route(_CONNECT)
