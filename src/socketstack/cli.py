@@ -127,6 +127,15 @@ def _parser() -> argparse.ArgumentParser:
     _target_argument(build)
     build.set_defaults(run=_build)
 
+    doctor = commands.add_parser("doctor", help="find out what is wrong with a deployed API")
+    _doctor_arguments(doctor)
+    doctor.set_defaults(run=_doctor)
+
+    _aws_commands(commands)
+    return parser
+
+
+def _aws_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     deploy = commands.add_parser("deploy", help="deploy a template to an AWS account or engine")
     _template_arguments(deploy)
     deploy.add_argument(
@@ -151,10 +160,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     deploy.set_defaults(run=_deploy)
 
-    doctor = commands.add_parser("doctor", help="find out what is wrong with a deployed API")
-    _doctor_arguments(doctor)
-    doctor.set_defaults(run=_doctor)
-
     destroy = commands.add_parser("destroy", help="delete a stack from an AWS account")
     _stack_argument(destroy)
     destroy.add_argument("--region", help="AWS region (AWS_REGION)")
@@ -166,7 +171,6 @@ def _parser() -> argparse.ArgumentParser:
     cost = commands.add_parser("cost", help="estimate what a month costs on AWS, with arithmetic")
     _cost_arguments(cost)
     cost.set_defaults(run=_cost)
-    return parser
 
 
 def _readable(arguments: Sequence[str]) -> list[str]:

@@ -1,18 +1,18 @@
 """`make aws-deploy` and `make aws-destroy` whole, with an engine in the place of AWS."""
 
+import json
 import platform
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from example_system import ROOT, System, system_in
-
-from socketstack.kit.engine import EngineProcess
-from socketstack.settings import Settings
 
 pytestmark = pytest.mark.timeout(300)
 _ARCHITECTURE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
@@ -25,7 +25,14 @@ class Clone:
 
     system: System
 
-    def make(self, command: str, *, expect: int = 0, **environ: str) -> str:
+    def make(
+        self,
+        command: str,
+        *,
+        expect: int = 0,
+        environ: Mapping[str, str] | None = None,
+        **more: str,
+    ) -> str:
         """Run a command of the Makefile; gives what it printed."""
         done = subprocess.run(
             ["make", command],
@@ -39,7 +46,8 @@ class Clone:
                 # What is built for Lambda is to run on this machine.
                 "PARAMETERS": f"Architecture={_ARCHITECTURE} PythonRuntime={_RUNTIME}",
                 "STACK_NAME": "deployed",
-                **environ,
+                **(environ or {}),
+                **more,
             },
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -73,11 +81,11 @@ class Clone:
         }
 
 
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    """A fresh clone and a running engine."""
-    folder = tmp_path_factory.mktemp("clone")
+@contextmanager
+def _cloned(folder: Path, **environ: str) -> Iterator[Clone]:
+    """A fresh clone and a running engine, while the context is open."""
     system = system_in(folder)
+    system = replace(system, environ={**system.environ, **environ})
     system.environ.pop("TF_CLI_CONFIG_FILE", None)
     for name in ("Makefile", "scripts"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
@@ -86,18 +94,26 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
     (folder / ".venv" / "bin").mkdir(parents=True)
     (folder / ".venv" / "bin" / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     (folder / ".venv" / "bin" / "python").chmod(0o755)
-    engine = EngineProcess(
-        Settings(
-            port=int(system.environ["SOCKETSTACK_PORT"]),
-            state_dir=Path(system.environ["SOCKETSTACK_STATE_DIR"]),
-        )
+    engine = subprocess.Popen(
+        [sys.executable, "-m", "socketstack", "start"],
+        env=system.environ,
+        stdout=subprocess.PIPE,
+        text=True,
     )
-    engine.start()
     try:
-        engine.wait()
+        assert engine.stdout is not None
+        assert "http://localhost:" in engine.stdout.readline()
         yield Clone(system)
     finally:
-        engine.stop()
+        engine.terminate()
+        engine.communicate(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    """A fresh clone and a running engine."""
+    with _cloned(tmp_path_factory.mktemp("clone")) as made:
+        yield made
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
@@ -165,3 +181,51 @@ def test_terraform_does_the_same(clone: Clone) -> None:
     assert clone.left_over() == before
     assert "There is no stack deployed." in again
     assert not state.is_dir() or not list(state.iterdir())
+
+
+def _deployer(clone: Clone, *, without: str = "") -> dict[str, str]:
+    """Keys of a user with the policy of docs/aws.md, as variables; one statement may be missing."""
+    page = (ROOT / "docs" / "aws.md").read_text().partition("## The policy of a deployer")[2]
+    found = re.search(r"```json\n(.*?)```", page, re.DOTALL)
+    assert found is not None
+    policy = json.loads(
+        found[1].replace("111122223333", "000000000000").replace("eu-west-1", "us-east-1")
+    )
+    statements = [one for one in policy["Statement"] if one["Sid"] != without]
+    assert len(statements) == len(policy["Statement"]) - bool(without)
+    iam = clone.system.client("iam")
+    name = f"deployer-{without}"
+    iam.create_user(UserName=name)
+    iam.put_user_policy(
+        UserName=name,
+        PolicyName="deploy",
+        PolicyDocument=json.dumps({**policy, "Statement": statements}),
+    )
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return {
+        "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+    }
+
+
+def test_documented_policy_is_enough_and_its_parts_are_needed(tmp_path: Path) -> None:
+    """Where IAM is enforced, a user with it deploys and destroys; without the bucket's part not."""
+    with _cloned(tmp_path, SOCKETSTACK_IAM="enforce") as clone:
+        before = clone.left_over()
+        less = _deployer(clone, without="Packages")
+        enough = _deployer(clone)
+        less |= {"YES": "1", "STACK_NAME": "socketstack-policy"}
+        enough |= {"YES": "1", "STACK_NAME": "socketstack-policy"}
+
+        refused = clone.make("aws-deploy", expect=2, environ=less)
+        untouched = clone.left_over()
+        deployed = clone.make("aws-deploy", environ=enough)
+        removed = clone.make("aws-destroy", environ=enough)
+        after = clone.left_over()
+
+    assert "cannot be used (403)" in refused
+    assert untouched == before
+    assert "user/deployer-" in deployed
+    assert deployed.rstrip().endswith("ok  a push: arrived")
+    assert "kept:" not in removed
+    assert after == before

@@ -142,7 +142,7 @@ class Stack:
             message = "Nothing was changed. Answer y, or set YES=1, to go on."
             raise ConfigError(message)
         last_event = next((event["EventId"] for event in self._events(change_set.stack_id)), None)
-        self._client.execute_change_set(ChangeSetName=change_set.id)
+        self._client.execute_change_set(StackName=self.name, ChangeSetName=change_set.id)
         self._wait(change_set.stack_id, last_event, _SUCCEEDED)
         return True
 
@@ -228,18 +228,18 @@ class Stack:
 
     def _discard(self, change_set: "_ChangeSet") -> None:
         """Leave nothing of a change set that is not executed; their number is limited."""
-        self._client.delete_change_set(ChangeSetName=change_set.id)
+        self._client.delete_change_set(StackName=self.name, ChangeSetName=change_set.id)
         if change_set.kind == "CREATE":
             # The stack that was to be made exists as a name without resources.
             self._client.delete_stack(StackName=change_set.stack_id)
 
     def _changes(self, change_set: "_ChangeSet") -> Iterator[Mapping[str, Any]]:
         pages = self._client.get_paginator("describe_change_set")
-        for page in pages.paginate(ChangeSetName=change_set.id):
+        for page in pages.paginate(StackName=self.name, ChangeSetName=change_set.id):
             yield from page["Changes"]
 
     def _finished(self, change_set: "_ChangeSet") -> "DescribeChangeSetOutputTypeDef | None":
-        found = self._client.describe_change_set(ChangeSetName=change_set.id)
+        found = self._client.describe_change_set(StackName=self.name, ChangeSetName=change_set.id)
         return found if found["Status"] in {"CREATE_COMPLETE", "FAILED"} else None
 
     def _wait(self, stack_id: str, last_event: str | None, wanted: frozenset[str]) -> None:
