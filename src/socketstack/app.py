@@ -36,6 +36,7 @@ from socketstack.inspector.web import InspectorWeb
 from socketstack.listener import Listener, bind
 from socketstack.runner.base import FunctionCatalog, LogSink, Runner
 from socketstack.runner.local import LocalRunner
+from socketstack.services import identity_records
 from socketstack.services.api_keys import ApiKeysApi
 from socketstack.services.aws_actions import AwsActions
 from socketstack.services.aws_app import AnswersCalls, AwsApp
@@ -43,7 +44,7 @@ from socketstack.services.certificates import AccountCertificates
 from socketstack.services.cloudformation import CloudFormation
 from socketstack.services.functions import FunctionPermits, InvokeApi, MotoFunctions
 from socketstack.services.guard import Guard
-from socketstack.services.identities import IamRoles, Identities
+from socketstack.services.identities import IamRoles, Identities, IdentityRecords
 from socketstack.services.moto_app import MotoApp
 from socketstack.services.stage_logs import AccountLogging, StageLogQueue
 from socketstack.services.web import AwsWeb, GuardedRoom, Refuse
@@ -66,6 +67,7 @@ class Services:
     functions: FunctionCatalog
     logs: LogSink
     """Takes the lines of functions."""
+    identity_records: IdentityRecords
     can_log: Callable[[Caller], bool]
     """Whether API Gateway may write execution logs in the caller's account (1.96)."""
     has_certificate: Callable[[str], bool]
@@ -111,7 +113,11 @@ class Engine:
         )
         self.services = services = self._make_services()
         self.identities = Identities(
-            services.app, clock=self.clock, ids=self.ids, inner_key=self._inner_key
+            services.app,
+            clock=self.clock,
+            ids=self.ids,
+            records=services.identity_records,
+            inner_key=self._inner_key,
         )
         self.runner = LocalRunner(
             catalog=services.functions,
@@ -197,6 +203,7 @@ class Engine:
             app=moto,
             functions=functions,
             logs=functions,
+            identity_records=identity_records,
             can_log=AccountLogging(),
             has_certificate=AccountCertificates(),
         )

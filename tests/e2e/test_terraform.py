@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from example_system import System, system_in
+from containers import system_of_target
+from example_system import System
 from twin import describe
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -88,7 +89,7 @@ class Terraform:
 @pytest.fixture(scope="module")
 def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Terraform, dict[str, Any]]]:
     """The SAM stack and the applied module, side by side on one engine."""
-    system = system_in(tmp_path_factory.mktemp("terraform"))
+    system = system_of_target(tmp_path_factory.mktemp("terraform"))
     terraform = Terraform(system)
     try:
         system.up()
@@ -196,7 +197,7 @@ async def test_changes_in_place_go_live(twin: tuple[Terraform, dict[str, Any]]) 
 
 def test_destroy_leaves_nothing(tmp_path: Path) -> None:
     """After destroy the engine has no API, function, table, role, log group, secret or alarm."""
-    system = system_in(tmp_path)
+    system = system_of_target(tmp_path)
     terraform = Terraform(system)
     try:
         system.run("socketstack", "up", "--template", str(_empty_template(tmp_path)))

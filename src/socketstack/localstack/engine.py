@@ -18,6 +18,7 @@ from socketstack.core.model import Json
 from socketstack.core.principals import AccessKey, Principal, PrincipalKind
 from socketstack.localstack.functions import LocalStackFunctions
 from socketstack.localstack.gateway import LocalStackApp
+from socketstack.localstack.identity_records import LocalStackRecords
 from socketstack.localstack.invoking import InvokingRunner
 from socketstack.localstack.packages import FetchedPackages
 from socketstack.runner.base import Runner
@@ -43,8 +44,9 @@ class LocalStackEngine(Engine):
 
     def _make_services(self) -> Services:
         settings = self.settings
+        records = LocalStackRecords()
         self.app = LocalStackApp(
-            account_id=settings.account_id, region=settings.region, ids=self.ids
+            account_id=settings.account_id, region=settings.region, ids=self.ids, records=records
         )
         self.functions = LocalStackFunctions(
             FetchedPackages(self.workdir / "packages"),
@@ -55,6 +57,7 @@ class LocalStackEngine(Engine):
             app=self.app,
             functions=self.functions,
             logs=FunctionLogs(self.app),
+            identity_records=records,
             can_log=_can_log,
             has_certificate=AccountCertificates(),  # LocalStack's ACM is moto's
         )

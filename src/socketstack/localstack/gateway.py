@@ -1,8 +1,8 @@
 """LocalStack's services as the engine sees them: requests in, answers out, in threads.
 
 LocalStack answers in the thread that asks; the event loop must not be that thread, because many
-of its services call others through the very port that this loop serves. IAM, STS and CloudWatch
-Logs are moto's there too, so what reads moto's records for the embedded engine does so here.
+of its services call others through the very port that this loop serves. CloudWatch Logs is moto's
+there too, so what writes to moto's records for the embedded engine does so here.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from localstack.aws import handlers
 from localstack.http import Request, Response
 
 from socketstack.ids import Ids
+from socketstack.localstack.identity_records import LocalStackRecords
 from socketstack.services import replies, sparse_imports, targets
 from socketstack.services.http import AwsRequest, AwsResponse
 
@@ -43,7 +44,10 @@ class LocalStackApp:
     Until ``attach`` has named the gateway, every call is answered with 503.
     """
 
-    def __init__(self, *, account_id: str, region: str, ids: Ids) -> None:
+    def __init__(
+        self, *, account_id: str, region: str, ids: Ids, records: LocalStackRecords
+    ) -> None:
+        self._records = records
         self.account_id = account_id
         self.region = region
         self.identity_generation = 0
@@ -133,6 +137,7 @@ class LocalStackApp:
     def _after(self, _chain: object, context: Any, _response: object) -> None:
         """A handler of LocalStack's chain, after a call was answered."""
         if context.service and context.service.service_name in _IDENTITY_SERVICES:
+            self._records.keep_session_policy(context.service_request, context.service_response)
             self.identity_generation = next(self._generations)
 
     def _error(self, request: AwsRequest, status: int, code: str, message: str) -> AwsResponse:

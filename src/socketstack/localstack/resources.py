@@ -53,10 +53,9 @@ class _Provider(ResourceProvider):  # type: ignore[misc]
         self.SCHEMA = {
             **self._kind.schema.shape,
             "primaryIdentifier": [f"/properties/{self._id_member}"],
-            "createOnlyProperties": [
-                f"/properties/{name}"
-                for name in sorted(self._kind.schema.create_only | self._kind.replaces)
-            ],
+            # LocalStack replaces whatever names a resource that changes, a stage with its API's
+            # name for example. ``update`` sees the values, and replaces when it must.
+            "createOnlyProperties": [],
         }
 
     def create(self, request: ResourceRequest) -> ProgressEvent:
@@ -72,17 +71,16 @@ class _Provider(ResourceProvider):  # type: ignore[misc]
             return _failed(error)
 
     def update(self, request: ResourceRequest) -> ProgressEvent:
-        """Change one in place. A change that replaces is LocalStack's to see; here it fails."""
+        """Change one in place, or make a new one where a changed property replaces."""
+        made = _Made()
         try:
-            host, work = _work(request, _Made())
+            host, work = _work(request, made)
             physical_id = str(request.previous_state[self._id_member])
             old, new = self._own(request.previous_state), self._checked(request.desired_state)
-            replacing = self._kind.replacing(old, new)
-            if replacing or self._kind.update is None:
-                raise ResourceFailed(
-                    f"a change of {', '.join(replacing)} replaces the resource, and LocalStack "
-                    "asked to change it in place. Delete the stack and make it anew."
-                )
+            if self._kind.update is None or self._kind.replacing(old, new):
+                new_id = str(host.run(_awaited(self._kind.create, work, new)))
+                host.run(_awaited(self._kind.delete, work, physical_id, old))
+                return self._done(host, work, new_id, new)
             change = Change(
                 physical_id=physical_id,
                 old=old,
@@ -93,6 +91,7 @@ class _Provider(ResourceProvider):  # type: ignore[misc]
             host.run(_awaited(self._kind.update, work, change))
             return self._done(host, work, physical_id, new)
         except _FAILURES as error:
+            self._undo(request, made)
             return _failed(error)
 
     def delete(self, request: ResourceRequest) -> ProgressEvent:

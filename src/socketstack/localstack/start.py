@@ -54,6 +54,7 @@ def _serve(
     from socketstack.localstack.host import open_host  # noqa: PLC0415
 
     host = open_host(settings)
+    _keep_objects_in(folder)
     printer = StepPrinter(show, say)
     host.engine.trace.subscribe(printer.take)
     try:
@@ -66,6 +67,13 @@ def _serve(
     return 0
 
 
+def _keep_objects_in(folder: Path) -> None:
+    """S3's objects lie in a folder of fixed name otherwise, which all LocalStacks would share."""
+    from localstack.services.s3 import provider  # noqa: PLC0415
+
+    provider.DEFAULT_S3_TMP_DIR = str(folder / "s3")
+
+
 def _fixed(settings: Settings, folder: Path) -> dict[str, str]:
     """What the rest of us relies on, whatever the user's environment says."""
     return {
@@ -76,7 +84,6 @@ def _fixed(settings: Settings, folder: Path) -> dict[str, str]:
         "CONFIG_DIR": str(folder / "none"),  # nothing of the user's own LocalStack
         "OVERRIDE_IN_DOCKER": "0",
         "PROVIDER_OVERRIDE_DYNAMODB": "moto",
-        "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
     }
 
 

@@ -1,4 +1,4 @@
-"""Who the account's principals are and what they may do, over moto's IAM and STS.
+"""Who the account's principals are and what they may do, over the records of IAM and STS.
 
 The credentials ``test`` with the secret ``test``, which local tools use, are the account's root.
 Permissions are those of identity policies, permissions boundaries and session policies;
@@ -9,7 +9,7 @@ Rules: 3.26, 4.02, 4.04, 7.07, 7.31.
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from socketstack.clock import Clock
 from socketstack.core.canonical import SignedRequest
@@ -40,6 +40,26 @@ _PASSES_CALLER: Final = re.compile(r"arn:[a-z-]+:iam::\*:user/\*")
 _NO_FACTS: Final[Mapping[str, str]] = {}
 
 
+class IdentityRecords(Protocol):
+    """Where users, roles and keys are kept; see ``identity_records``."""
+
+    def user_key(self, account_id: str, access_key_id: str) -> AccessKey | None:
+        """The access key of a user, or None."""
+        ...
+
+    def session_key(self, account_id: str, access_key_id: str) -> AccessKey | None:
+        """The key of a session that somebody made by assuming a role, or None."""
+        ...
+
+    def role(self, account_id: str, role_arn: str) -> Role | None:
+        """The role with an ARN, or None."""
+        ...
+
+    def user_policies(self, account_id: str, user_name: str) -> tuple[NamedPolicy, ...] | None:
+        """All policies of a user and of its groups; None when there is no such user."""
+        ...
+
+
 class Identities:
     """Keys, principals and their permissions.
 
@@ -53,10 +73,12 @@ class Identities:
         *,
         clock: Clock,
         ids: Ids,
+        records: IdentityRecords = identity_records,
         inner_key: Callable[[str], AccessKey | None] = lambda _access_key_id: None,
     ) -> None:
         """Keep nothing yet; ``inner_key`` finds keys that the services use among themselves."""
         self._app = app
+        self._records = records
         self._inner_key = inner_key
         self._clock = clock
         self._sessions = Sessions(clock=clock, ids=ids)
@@ -148,7 +170,7 @@ class Identities:
         )
 
     def _execution(self, function: Function) -> Principal:
-        role = identity_records.role(self._app.account_id, function.role)
+        role = self._records.role(self._app.account_id, function.role)
         partition = function.arn.split(":")[1]
         name = function.role.rpartition("/")[2]
         return Principal(
@@ -174,15 +196,15 @@ class Identities:
         account_id = self._app.account_id
         return (
             self._sessions.find(access_key_id)
-            or identity_records.user_key(account_id, access_key_id)
-            or identity_records.session_key(account_id, access_key_id)
+            or self._records.user_key(account_id, access_key_id)
+            or self._records.session_key(account_id, access_key_id)
             or self._inner_key(access_key_id)
         )
 
     def _role(self, role_arn: str) -> Role | None:
         self._forget_when_changed()
         if role_arn not in self._roles:
-            self._roles[role_arn] = identity_records.role(self._app.account_id, role_arn)
+            self._roles[role_arn] = self._records.role(self._app.account_id, role_arn)
         return self._roles[role_arn]
 
     def _permissions_of(self, key: AccessKey) -> Permissions:
@@ -208,7 +230,7 @@ class Identities:
         return found
 
     def _user_permissions(self, principal: Principal) -> Permissions:
-        policies = identity_records.user_policies(self._app.account_id, principal.user_name)
+        policies = self._records.user_policies(self._app.account_id, principal.user_name)
         if policies is None:
             problem = f"there is no user {principal.user_name} any more"
             return Permissions(owner=principal.arn, problem=problem)

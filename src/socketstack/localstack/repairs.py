@@ -1,0 +1,94 @@
+"""What LocalStack's CloudFormation drops in silence, and what is done about it.
+
+A stack that says COMPLETE and has left something out is worse than one that fails. Each repair
+wraps a function of LocalStack's.
+"""
+
+from functools import partial
+from typing import Any, Final
+
+from localstack.services.cloudformation.resource_provider import (
+    OperationStatus,
+    ProgressEvent,
+    ResourceProvider,
+    ResourceProviderExecutor,
+    ResourceRequest,
+)
+from localstack.services.logs.resource_providers.aws_logs_loggroup import LogsLogGroupProvider
+
+_CHANGES: Final = frozenset({"Dynamic", "Modify"})
+
+
+def apply() -> None:
+    """Put all repairs in place; once per process."""
+    _refuse_lost_updates()
+    _keep_days_of_logs()
+
+
+# Updates of types that have none
+
+
+def _refuse_lost_updates() -> None:
+    """LocalStack reports UPDATE_COMPLETE for types that it cannot update; now they fail by name.
+
+    It also asks to update what names a changed resource and is the same after all; such an update
+    has nothing to do, and succeeds.
+    """
+    execute = ResourceProviderExecutor.execute_action
+
+    def execute_or_refuse(
+        self: Any, provider: ResourceProvider, payload: dict[str, Any]
+    ) -> ProgressEvent:
+        if payload["action"] in _CHANGES:
+            provider.update = partial(_update_or_refuse, provider.update)
+        return execute(self, provider, payload)
+
+    ResourceProviderExecutor.execute_action = execute_or_refuse
+
+
+def _update_or_refuse(update: Any, request: ResourceRequest) -> ProgressEvent:
+    before, after = request.previous_state or {}, request.desired_state
+    try:
+        return update(request)
+    except NotImplementedError:
+        changed = sorted(name for name, value in after.items() if before.get(name) != value)
+        if not changed:
+            return ProgressEvent(status=OperationStatus.SUCCESS, resource_model=before)
+    return ProgressEvent(
+        status=OperationStatus.FAILED,
+        resource_model={},
+        message=f"LocalStack cannot change {', '.join(changed)} of {request.resource_type}. Delete "
+        "the stack and make it anew.",
+    )
+
+
+# AWS::Logs::LogGroup
+
+
+def _keep_days_of_logs() -> None:
+    """LocalStack makes log groups that keep lines for ever, whatever ``RetentionInDays`` says."""
+    create = LogsLogGroupProvider.create
+
+    def create_and_keep(self: Any, request: ResourceRequest) -> ProgressEvent:
+        event = create(self, request)
+        _keep_days(request, event.resource_model)
+        return event
+
+    def update(_self: Any, request: ResourceRequest) -> ProgressEvent:
+        model = {**request.previous_state, **request.desired_state}
+        if "RetentionInDays" not in request.desired_state:
+            model.pop("RetentionInDays", None)
+        _keep_days(request, model)
+        return ProgressEvent(status=OperationStatus.SUCCESS, resource_model=model)
+
+    LogsLogGroupProvider.create = create_and_keep
+    LogsLogGroupProvider.update = update
+
+
+def _keep_days(request: ResourceRequest, model: dict[str, Any]) -> None:
+    logs, name = request.aws_client_factory.logs, model["LogGroupName"]
+    days = model.get("RetentionInDays")
+    if days is not None:
+        logs.put_retention_policy(logGroupName=name, retentionInDays=int(days))
+    elif (request.previous_state or {}).get("RetentionInDays") is not None:
+        logs.delete_retention_policy(logGroupName=name)
