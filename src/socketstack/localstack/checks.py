@@ -65,4 +65,7 @@ def first_problem(host: Host) -> str:
 
 def _said(name: str, answer: AwsResponse) -> str:
     said = " ".join(answer.body.decode("utf-8", "replace").split())
-    return f"{name} is answered with {answer.status}: {said[:300]}"
+    return (
+        f"{name} is answered with {answer.status}: {said[:300]} Leave SERVICES unset, or let it "
+        "name this service too; the lines above say what else went wrong."
+    )

@@ -1,12 +1,14 @@
-"""What LocalStack's CloudFormation drops in silence, and what is done about it.
+"""What LocalStack does wrong and is mended: mostly what its CloudFormation drops in silence.
 
 A stack that says COMPLETE and has left something out is worse than one that fails. Each repair
 wraps a function of LocalStack's.
 """
 
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
+from localstack import config
 from localstack.services.cloudformation.resource_provider import (
     OperationStatus,
     ProgressEvent,
@@ -23,6 +25,8 @@ def apply() -> None:
     """Put all repairs in place; once per process."""
     _refuse_lost_updates()
     _keep_days_of_logs()
+    if config.GATEWAY_SERVER == "hypercorn":
+        _let_hypercorn_stop()
 
 
 # Updates of types that have none
@@ -92,3 +96,20 @@ def _keep_days(request: ResourceRequest, model: dict[str, Any]) -> None:
         logs.put_retention_policy(logGroupName=name, retentionInDays=int(days))
     elif (request.previous_state or {}).get("RetentionInDays") is not None:
         logs.delete_retention_policy(logGroupName=name)
+
+
+# Stopping
+
+
+def _let_hypercorn_stop() -> None:
+    """LocalStack stops hypercorn's loop from another thread, and may leave it asleep."""
+    from localstack.runtime.server.hypercorn import HypercornRuntimeServer  # noqa: PLC0415
+
+    shutdown = HypercornRuntimeServer.shutdown
+
+    def shut_down_and_wake(self: Any) -> None:
+        shutdown(self)
+        with suppress(RuntimeError):  # it was awake, and is closed
+            self.loop.call_soon_threadsafe(lambda: None)
+
+    HypercornRuntimeServer.shutdown = shut_down_and_wake
