@@ -9,6 +9,11 @@ from containers import Composed, notes, system_of_target
 from example_system import System
 
 _HERE = Path(__file__).parent
+_MARKERS = {
+    "docker": ("docker", "devcontainer"),
+    "localstack-host": ("localstack", "browser", "devcontainer", "docker", "terraform"),
+}
+"""What a target's tests need, and what exempts a test because it may be missing."""
 _BUILDING_SECONDS = 900
 """How long a test may take that first builds images."""
 
@@ -25,13 +30,13 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In containers every test needs Docker, and time for the first build."""
-    marker = {"docker": "docker", "localstack-host": "localstack"}.get(os.environ.get("TARGET", ""))
-    if marker is None:
+    """In containers every test needs Docker, and time for the first build; likewise LocalStack."""
+    marker, *others = _MARKERS.get(os.environ.get("TARGET", ""), ("",))
+    if not marker:
         return
     for item in items:
-        marked = item.get_closest_marker(marker) or item.get_closest_marker("devcontainer")
-        if item.path.parent == _HERE and marked is None:
+        marked = any(item.get_closest_marker(name) for name in (marker, *others))
+        if item.path.parent == _HERE and not marked:
             item.add_marker(marker)
             item.add_marker(pytest.mark.timeout(_BUILDING_SECONDS))
 

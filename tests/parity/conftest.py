@@ -15,7 +15,7 @@ from parity.account import Account, Function, Stage
 from parity.apis import ApiBuilder, Route
 from parity.report import Report, rules_cited, seen
 from parity.rules import PAGE, rules_of
-from parity.target import Target, embedded, target_from
+from parity.target import EMBEDDED, LOCALSTACK, Target, started_here, target_from
 
 from socketstack.kit.engine import EngineProcess
 from socketstack.settings import Settings
@@ -94,12 +94,19 @@ def target(
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     folder = tmp_path_factory.mktemp("engine")
+    if os.environ.get("PARITY_TARGET") == LOCALSTACK:
+        from localstack_host import localstack_on
+
+        pytestconfig.stash[_TARGET_NAME] = LOCALSTACK
+        with localstack_on(folder, port):
+            yield started_here(port, LOCALSTACK)
+        return
     engine = EngineProcess(Settings(port=port, state_dir=folder))
-    pytestconfig.stash[_TARGET_NAME] = "embedded"
+    pytestconfig.stash[_TARGET_NAME] = EMBEDDED
     engine.start()
     try:
         engine.wait()
-        yield embedded(port)
+        yield started_here(port)
     finally:
         engine.stop()
 

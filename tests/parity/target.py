@@ -1,10 +1,11 @@
 """Which endpoint the parity suite runs against, read from the environment.
 
 ``PARITY_TARGET`` is ``embedded`` (the default: an engine of our own, started for the run),
-``endpoint`` (whatever answers at ``PARITY_ENDPOINT``) or ``aws``; ``make parity`` sets both. The
-suite talks to all of them in the same way; only addresses, credentials and patience differ, and
-they stand here. For an endpoint there are also ``PARITY_NAME`` (in the report's file name),
-``PARITY_PATIENCE`` (seconds) and ``PARITY_SOCKET_URL`` (such as ``ws://host/{api}/{stage}``).
+``localstack-host`` (LocalStack with our plugin, started for the run), ``endpoint`` (whatever
+answers at ``PARITY_ENDPOINT``) or ``aws``; ``make parity`` sets both. The suite talks to all of
+them in the same way; only addresses, credentials and patience differ, and they stand here. For an
+endpoint there are also ``PARITY_NAME`` (in the report's file name), ``PARITY_PATIENCE`` (seconds)
+and ``PARITY_SOCKET_URL`` (such as ``ws://host/{api}/{stage}``).
 """
 
 import os
@@ -16,7 +17,8 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 
-EMBEDDED, ENDPOINT, AWS = "embedded", "endpoint", "aws"
+EMBEDDED, LOCALSTACK, ENDPOINT, AWS = "embedded", "localstack-host", "endpoint", "aws"
+_STARTED = frozenset({EMBEDDED, LOCALSTACK})
 _REGION = "us-east-1"
 
 
@@ -106,8 +108,10 @@ def target_from(environ: Mapping[str, str] = os.environ) -> Target | None:
         return Target(
             name=AWS, endpoint=None, region=region, patience_seconds=60.0, poll_seconds=1.0
         )
-    if kind not in {EMBEDDED, ENDPOINT}:
-        raise TargetError(f"PARITY_TARGET={kind} is unknown: embedded, endpoint or aws.")
+    if kind not in {*_STARTED, ENDPOINT}:
+        raise TargetError(
+            f"PARITY_TARGET={kind} is unknown: embedded, localstack-host, endpoint or aws."
+        )
     if not endpoint:
         if kind == ENDPOINT:
             raise TargetError("PARITY_TARGET=endpoint needs PARITY_ENDPOINT=http://host:port.")
@@ -124,6 +128,6 @@ def target_from(environ: Mapping[str, str] = os.environ) -> Target | None:
     )
 
 
-def embedded(port: int) -> Target:
-    """The engine that was started for this run."""
-    return Target(name=EMBEDDED, endpoint=f"http://localhost:{port}")
+def started_here(port: int, name: str = EMBEDDED) -> Target:
+    """What was started for this run."""
+    return Target(name=name, endpoint=f"http://localhost:{port}")

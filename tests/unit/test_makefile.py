@@ -301,6 +301,34 @@ def test_old_python_is_refused_with_the_way_out(tmp_path: Path) -> None:
     assert not (tmp_path / ".venv").exists()
 
 
+def test_localstack_needs_a_newer_python(tmp_path: Path) -> None:
+    """Python 3.12 gets one line with the way out, and no environment that would only fail."""
+    script = _script(tmp_path, "venv")
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "constraints-localstack.txt").touch()
+    old, newer = tmp_path / "python3.12", tmp_path / "bin" / "python3.13"
+    old.write_text('#!/bin/sh\ncase $1 in --version) echo "Python 3.12.1";; *) exit 1;; esac\n')
+    newer.parent.mkdir()
+    newer.write_text("#!/bin/sh\nexit 1\n")  # one that does not start, as a shim without version
+    for each in (old, newer):
+        each.chmod(0o755)
+
+    done = subprocess.run(
+        [script, "localstack"],
+        env={"PATH": f"{newer.parent}:{os.environ['PATH']}", "PYTHON": str(old)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    told = (
+        f"LocalStack needs Python 3.13 or newer; '{old}' is Python 3.12.1. Install one, or name it"
+    )
+    assert done.returncode == 2
+    assert [line.startswith(told) for line in done.stderr.splitlines()] == [True]
+    assert not (tmp_path / ".venv-localstack").exists()
+
+
 def _script(folder: Path, name: str) -> str:
     """A copy of one of our scripts, at home in another folder."""
     (folder / "scripts").mkdir()

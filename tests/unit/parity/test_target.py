@@ -1,7 +1,7 @@
 """Which endpoint the parity suite runs against."""
 
 import pytest
-from parity.target import Target, TargetError, embedded, management_url, target_from
+from parity.target import Target, TargetError, management_url, started_here, target_from
 
 LOCAL = "http://localhost:4566"
 
@@ -10,6 +10,7 @@ def test_nothing_set_means_an_engine_of_our_own() -> None:
     """Without variables an engine is started for the run."""
     assert target_from({}) is None
     assert target_from({"PARITY_TARGET": "embedded"}) is None
+    assert target_from({"PARITY_TARGET": "localstack-host"}) is None
 
 
 def test_endpoint_is_taken_as_it_is_named() -> None:
@@ -55,7 +56,7 @@ def test_variables_that_name_no_target_are_refused(environ: dict[str, str], told
             id="aws",
         ),
         pytest.param(
-            embedded(4566),
+            started_here(4566),
             "ws://localhost:4566/_aws/execute-api/abc",
             "ws://localhost:4566/_aws/execute-api/abc/dev",
             id="as-it-reads-back",
@@ -93,7 +94,7 @@ def test_management_address_is_the_socket_s_with_http(socket_url: str, expected:
 
 def test_local_clients_get_no_real_credentials() -> None:
     """What is sent to a local tool is never somebody's key; AWS gets the user's own."""
-    local = embedded(4566).client_options()
+    local = started_here(4566).client_options()
     aws = Target(name="aws", endpoint=None).client_options()
 
     assert (local["aws_access_key_id"], local["aws_secret_access_key"]) == ("test", "test")
