@@ -145,7 +145,7 @@ def test_function_without_permission_is_not_called(localstack: LocalStackHost) -
 def test_mounted_code_is_refused_when_it_is_made(
     localstack: LocalStackHost, tmp_path: Path
 ) -> None:
-    """A function of a mounted folder fails with the reason, and no call runs it."""
+    """A function of a mounted folder fails with the reason, and no message runs it."""
     functions = localstack.client("lambda")
     functions.create_function(
         FunctionName="mounted",
@@ -161,8 +161,21 @@ def test_mounted_code_is_refused_when_it_is_made(
 
     state = eventually(look)
 
+    functions.add_permission(
+        FunctionName="mounted",
+        StatementId="gateway",
+        Action="lambda:InvokeFunction",
+        Principal="apigateway.amazonaws.com",
+    )
+    _api_id, url = make_api(localstack, state["FunctionArn"])
+    with connect(url, proxy=None) as socket:
+        socket.send("run me")
+        answer = json.loads(socket.recv(_SECONDS))
+
     assert state["State"] == "Failed"
     assert "runs zips, not mounted folders" in state["StateReason"]
+    assert answer["message"] == "Internal server error"
+    assert log_lines(localstack, "mounted") == []
 
 
 def test_awslocal_configures_and_posts_on_the_same_port(localstack: LocalStackHost) -> None:

@@ -52,6 +52,17 @@ def test_port_in_use_ends_with_one_line_and_leaves_nothing(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+def test_account_of_its_own_is_refused(tmp_path: Path) -> None:
+    """LocalStack's account comes with the access key; another one would match nothing."""
+    done = run(tmp_path, "start", "--port", str(free_port()), SOCKETSTACK_ACCOUNT_ID="123456789012")
+
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "SOCKETSTACK_ACCOUNT_ID is 123456789012" in done.stderr
+    assert "Ready" not in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_half_healthy_localstack_ends_and_names_the_service(tmp_path: Path) -> None:
     """Healthy on its page, but a service does not answer: it is never called healthy."""
     done = run(tmp_path, "start", "--port", str(free_port()), SERVICES="sts,iam,s3")

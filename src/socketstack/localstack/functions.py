@@ -44,8 +44,8 @@ class LocalStackFunctions:
         """The function that a name, ARN, or ARN with version or alias means.
 
         Names without region belong to the engine's own; a weighted alias means its main version.
-        Raises ``FunctionNotFound`` with Lambda's words, ``FunctionUnavailable`` when it is not
-        ready, or has no zip.
+        Raises ``FunctionNotFound`` with Lambda's words. One that is not ready is found: who may
+        call it is known already.
         """
         reference = read_reference(name_or_arn, region=self._region, account_id=self._account_id)
         record = None if reference is None else _record(reference)

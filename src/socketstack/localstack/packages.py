@@ -5,6 +5,7 @@ wait for that, so the zips are fetched in LocalStack's thread and lie in files f
 stay as long as the engine: published versions share them.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,14 +41,21 @@ class FetchedPackages:
         part.rename(path)
 
     def package(self, code: Any) -> Package:
-        """One code record as the runner sees it; raises ``FunctionUnavailable`` without it."""
+        """One code record as the runner sees it.
+
+        Who may call a function is asked whether its code is here or not, so only reading it
+        raises ``FunctionUnavailable``.
+        """
+        return Package(digest=str(getattr(code, "code_sha256", "")), read=partial(self._read, code))
+
+    def _read(self, code: Any) -> bytes:
         path = self._path(code) if hasattr(code, "s3_key") else None
         if path is None or not path.is_file():
             raise FunctionUnavailable(
-                "The function's code is not here yet: its state is not Active, or its preparation "
+                "The function's code is not here: its state is not Active yet, or its preparation "
                 "failed. `aws lambda get-function` says which."
             )
-        return Package(digest=str(code.code_sha256), read=path.read_bytes)
+        return path.read_bytes()
 
     def _path(self, code: Any) -> Path:
         return self._folder / f"{code.id}{_SUFFIX}"

@@ -8,11 +8,15 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
+from socketstack.errors import ConfigError
 from socketstack.ids import RandomIds
 from socketstack.settings import Settings, set_variables
 from socketstack.trace import TraceEvent
 from socketstack.workfolder import make_work_folder
+
+_ACCOUNT: Final = "000000000000"
 
 
 def serve(
@@ -25,8 +29,15 @@ def serve(
         show: Gets every step of the engine.
         say: Gets what is to be said besides.
 
-    Raises ``ConfigError`` when the port is taken; then nothing of LocalStack has started.
+    Raises ``ConfigError`` when the port is taken, or an account is asked for; then nothing of
+    LocalStack has started.
     """
+    if settings.account_id != _ACCOUNT:
+        raise ConfigError(
+            f"SOCKETSTACK_ACCOUNT_ID is {settings.account_id}, and LocalStack's accounts are those "
+            f"of access keys, {_ACCOUNT} for others. Leave the variable unset, and put the "
+            "account into AWS_ACCESS_KEY_ID."
+        )
     folder = make_work_folder()
     try:
         return _serve(settings, folder, show, say)
