@@ -276,12 +276,12 @@ def _assignment(text: str) -> tuple[str, str]:
 def _start(_options: argparse.Namespace, settings: Settings) -> int:
     from socketstack.flavour import Flavour, flavour
 
-    if flavour() is Flavour.EMBEDDED:
-        asyncio.run(serve(settings))
-        return 0
-    from socketstack.localstack.start import serve as serve_localstack
+    if flavour() is Flavour.LOCALSTACK:
+        from socketstack.localstack.start import serve as serve_localstack
 
-    return serve_localstack(settings, show=_show_step, say=_say)
+        serve_localstack(settings, show=_show_step, say=_say)  # ends the process
+    asyncio.run(serve(settings))
+    return 0
 
 
 def _show_step(event: "TraceEvent") -> None:
