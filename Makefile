@@ -9,6 +9,8 @@ override KICK := $(value KICK)
 override USER_ID := $(or $(value USER_ID),demo)
 PYTHON ?= python3
 TARGET ?= embedded
+# What integration-test runs on where no TARGET is named: the dev container says localstack.
+INTEGRATION_TARGET ?= embedded
 TEMPLATE ?= infra/template.yaml
 STACK_NAME ?= socketstack
 export
@@ -23,7 +25,7 @@ help: ## list what there is
 setup: ## make .venv with everything for development
 	@scripts/venv dev
 
-local-up: ## start the engine, build, deploy, and serve the page (TARGET=embedded, docker or localstack-host)
+local-up: ## start the engine, build, deploy, and serve the page (TARGET=embedded, docker, localstack, localstack-host)
 	@scripts/run local-up
 
 local-down: ## stop everything that local-up started
@@ -66,8 +68,9 @@ test: ## run every test that this machine can run (ARGS="-k name" for some)
 	@scripts/venv dev
 	@.venv/bin/pytest $(ARGS)
 
+integration-test: TARGET := $(if $(filter file,$(origin TARGET)),$(INTEGRATION_TARGET),$(TARGET))
 integration-test: ## run the example system against TARGET
-	@scripts/run integration-test
+	@scripts/run integration-test $(ARGS)
 
 parity: ## check AWS's rules from outside (ENDPOINT=http://host:port for another tool, TARGET=aws)
 	@scripts/run parity $(ARGS)

@@ -22,7 +22,10 @@ T = TypeVar("T")
 _OFFICIAL_IMAGE = "python:3.13-slim"
 BASE_IMAGE = os.environ.get("PYTHON_IMAGE", _OFFICIAL_IMAGE)
 COMMANDS = (("docker", "compose"), ("docker-compose",))
-_BUILT_FROM = ("Dockerfile", "docker-compose.yml", ".dockerignore", "pyproject.toml")
+_BUILT_FROM = (
+    *("Dockerfile", "docker-compose.yml", ".dockerignore"),
+    *("pyproject.toml", "constraints-localstack.txt"),
+)
 _SECONDS = 60
 _RUN_SECONDS = 1700
 """No command takes that long; tests have shorter limits of their own."""
@@ -105,11 +108,13 @@ class Composed(System):
 
     command: tuple[str, ...] = ()
     """Docker's compose command; empty for the newest that there is."""
+    backend: str = "engine"
+    """What answers AWS calls: ``engine``, or ``localstack``."""
     project: str = field(default_factory=lambda: f"socketstack-test-{uuid.uuid4().hex[:8]}")
 
     def up(self) -> str:
         """Bring everything up; returns what was printed."""
-        printed = self._kit("socketstack", "compose", "up").stdout
+        printed = self._kit("socketstack", "compose", "up", "--backend", self.backend).stdout
         return printed + self._kit("webclient", "where").stdout
 
     def down(self) -> None:
@@ -120,10 +125,10 @@ class Composed(System):
     def update(self, **parameters: str) -> None:
         """Deploy again with other parameters, by the container that deploys."""
         self.compose(
-            *("run", "--rm", "--no-deps", "deploy"),
+            *("run", "--rm", "--no-deps", self.service("deploy")),
             *("socketstack", "deploy", "--template=/workspace/infra/template.yaml"),
             f"--stack-name={self.stack_name}",
-            f"--endpoint=http://engine:{self.environ['SOCKETSTACK_PORT']}",
+            f"--endpoint=http://{self.backend}:{self.environ['SOCKETSTACK_PORT']}",
             *(f"--parameter={name}={value}" for name, value in parameters.items()),
         )
 
@@ -136,7 +141,7 @@ class Composed(System):
 
     def compose_up(self, *arguments: str) -> None:
         """Bring everything up with Docker's own command, and wait until the page answers."""
-        done = self.compose("up", "--detach", *arguments, expect=None)
+        done = self.compose("up", "--detach", *arguments, self.service("web"), expect=None)
         assert done.returncode == 0, done.stderr + self.logs()
         until(self._answer, "the page's answer")
 
@@ -147,8 +152,14 @@ class Composed(System):
 
     def remove_images(self) -> None:
         """Remove the images, where they were built; the layers stay for the next build."""
-        images = [f"{self.project}-engine", f"{self.project}-web"]
+        images = [f"{self.project}-{self.backend}", f"{self.project}-web"]
         run("docker", "image", "rm", "--no-prune", *images, expect=None)
+
+    def service(self, name: str) -> str:
+        """What ``engine``, ``deploy`` and ``web`` are called with this backend."""
+        if self.backend == "engine":
+            return name
+        return self.backend if name == "engine" else f"{self.backend}-{name}"
 
     def logs(self) -> str:
         """What the containers said last."""
@@ -161,8 +172,8 @@ class Composed(System):
         return " ".join(run("docker", *kind, "--quiet", label).stdout for kind in kinds).split()
 
     def container(self, service: str) -> str:
-        """The id of a service's container, running or not."""
-        label = f"label=com.docker.compose.service={service}"
+        """The id of a service's container, running or not; by its name over the engine."""
+        label = f"label=com.docker.compose.service={self.service(service)}"
         project = f"label=com.docker.compose.project={self.project}"
         listed = run("docker", "ps", "--all", "--quiet", f"--filter={label}", f"--filter={project}")
         return listed.stdout.strip()
@@ -189,6 +200,7 @@ class Composed(System):
         return {
             **{name: self.environ[name] for name in mine if name in self.environ},
             "COMPOSE_PROJECT_NAME": self.project,
+            "COMPOSE_PROFILES": "localstack",
             "SOCKETSTACK_IMAGES": self.project,
             "PYTHON_IMAGE": BASE_IMAGE,
         }
@@ -204,13 +216,15 @@ class Composed(System):
             return None
 
 
-def composed_in(folder: Path, command: tuple[str, ...] = ()) -> Composed:
+def composed_in(
+    folder: Path, command: tuple[str, ...] = (), *, backend: str = "engine"
+) -> Composed:
     """The example system from a copy in ``folder``, on ports of its own, not started."""
     plain = system_in(folder)
     for name in (*_BUILT_FROM, "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
     copy_sources(folder)
-    return Composed(folder=folder, environ=plain.environ, command=command)
+    return Composed(folder=folder, environ=plain.environ, command=command, backend=backend)
 
 
 def copy_sources(folder: Path) -> None:
@@ -224,6 +238,9 @@ def system_of_target(folder: Path) -> System:
         case "docker":
             require_base_image()
             return composed_in(folder)
+        case "localstack":
+            require_base_image()
+            return composed_in(folder, backend="localstack")
         case "localstack-host":
             return replace(system_in(folder), python=localstack_python())
         case _:

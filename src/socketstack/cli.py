@@ -114,6 +114,12 @@ def _parser() -> argparse.ArgumentParser:
 
     compose = commands.add_parser("compose", help="the example system in containers (Docker)")
     compose.add_argument("action", choices=("up", "down"), help="bring it up, or remove it")
+    compose.add_argument(
+        "--backend",
+        choices=("engine", "localstack"),
+        default="engine",
+        help="what answers AWS calls (engine)",
+    )
     _stack_argument(compose)
     compose.set_defaults(run=_compose)
 
@@ -336,14 +342,20 @@ def _down(_options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _compose(options: argparse.Namespace, settings: Settings) -> int:
-    from socketstack.kit.compose import compose_down, compose_up
+    from socketstack.kit.compose import Backend, compose_down, compose_up
 
     folder = Path()
     if options.action == "down":
         was_there = compose_down(folder, stack_name=options.stack_name, settings=settings, say=_say)
         _say("The containers are removed." if was_there else "No containers of ours are here.")
         return 0
-    running = compose_up(folder, stack_name=options.stack_name, settings=settings, say=_say)
+    running = compose_up(
+        folder,
+        backend=Backend(options.backend),
+        stack_name=options.stack_name,
+        settings=settings,
+        say=_say,
+    )
     _tell_where(running.endpoint, running.deployment.socket_urls, running.outputs_file)
     return 0
 

@@ -9,12 +9,10 @@ from containers import Composed, notes, system_of_target
 from example_system import System
 
 _HERE = Path(__file__).parent
-_MARKERS = {
-    "docker": ("docker", "devcontainer"),
-    "localstack-host": ("localstack", "browser", "devcontainer", "docker", "terraform"),
-}
-"""What a target's tests need, and what exempts a test because it may be missing."""
-_BUILDING_SECONDS = 900
+_MARKERS = {"docker": "docker", "localstack": "docker", "localstack-host": "localstack"}
+"""What a target needs, by the marker of tests that need it."""
+_OTHER_NEEDS = ("browser", "devcontainer", "docker", "localstack", "terraform")
+_BUILDING_SECONDS = 1200
 """How long a test may take that first builds images."""
 
 
@@ -30,15 +28,20 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In containers every test needs Docker, and time for the first build; likewise LocalStack."""
-    marker, *others = _MARKERS.get(os.environ.get("TARGET", ""), ("",))
-    if not marker:
+    """Tests of the example need what their target needs, and time for the first build.
+
+    Those that need something else besides, such as a browser, stay without: they may be skipped for
+    want of that, where the target is required.
+    """
+    marker = _MARKERS.get(os.environ.get("TARGET", ""))
+    if marker is None:
         return
     for item in items:
-        marked = any(item.get_closest_marker(name) for name in (marker, *others))
-        if item.path.parent == _HERE and not marked:
+        if item.path.parent != _HERE:
+            continue
+        item.add_marker(pytest.mark.timeout(_BUILDING_SECONDS))
+        if not any(item.get_closest_marker(name) for name in _OTHER_NEEDS):
             item.add_marker(marker)
-            item.add_marker(pytest.mark.timeout(_BUILDING_SECONDS))
 
 
 @pytest.hookimpl(wrapper=True)

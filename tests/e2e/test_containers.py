@@ -35,14 +35,20 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 _SECONDS = 20
 
 
-@pytest.fixture(scope="module", params=COMMANDS, ids=" ".join)
+@pytest.fixture(
+    scope="module",
+    # Compose v2 builds with BuildKit, 1.29 with the classic builder; both read both profiles.
+    params=[(COMMANDS[0], "engine"), (COMMANDS[1], "engine"), (COMMANDS[1], "localstack")],
+    ids=lambda param: f"{' '.join(param[0])}-{param[1]}",
+)
 def composed(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Composed]:
-    """The example system in containers, built and up by each compose command that there is."""
+    """The example system in containers, by each compose command and over each backend."""
+    command, backend = request.param
     require_base_image()
-    require_compose(request.param)
-    system = composed_in(tmp_path_factory.mktemp("composed"), request.param)
+    require_compose(command)
+    system = composed_in(tmp_path_factory.mktemp("composed"), command, backend=backend)
     try:
         system.compose_up("--build")
         yield system
@@ -159,11 +165,13 @@ def test_aws_clients_of_this_machine_and_of_other_containers_reach_the_engine(
     here = composed.client("sts").get_caller_identity()["Account"]
     script = (
         "import boto3; print(boto3.client('sts', region_name='us-east-1', aws_access_key_id='t',"
-        f" aws_secret_access_key='t', endpoint_url='http://engine:{composed.environ['SOCKETSTACK_PORT']}')"
+        f" aws_secret_access_key='t', endpoint_url='http://{composed.backend}:{composed.environ['SOCKETSTACK_PORT']}')"
         ".get_caller_identity()['Account'])"
     )
 
-    there = composed.compose("exec", "-T", "web", "python3", "-c", script).stdout.strip()
+    there = composed.compose(
+        "exec", "-T", composed.service("web"), "python3", "-c", script
+    ).stdout.strip()
 
     assert (here, there) == ("000000000000", "000000000000")
 
@@ -197,7 +205,7 @@ def test_container_has_no_rights_to_lose(composed: Composed, service: str) -> No
     """An ordinary user, no capabilities, nothing writable but memory, ports for this machine."""
     look = "id -u; grep -E 'CapBnd|NoNewPrivs' /proc/self/status; touch /opt/socketstack/x ~/x"
 
-    seen = composed.compose("exec", "-T", service, "sh", "-c", look, expect=1)
+    seen = composed.compose("exec", "-T", composed.service(service), "sh", "-c", look, expect=1)
 
     user, capabilities, privileges = seen.stdout.split("\n")[:3]
     bound = composed.inspect(service)["NetworkSettings"]["Ports"].values()
@@ -222,7 +230,7 @@ def test_container_has_limits(composed: Composed, service: str) -> None:
 
 def test_image_history_tells_no_index(composed: Composed) -> None:
     """What pip was told while building stays in the building stages."""
-    for image in (f"{composed.project}-engine", f"{composed.project}-web"):
+    for image in (f"{composed.project}-{composed.backend}", f"{composed.project}-web"):
         told = run("docker", "history", "--no-trunc", "--format", "{{.CreatedBy}}", image).stdout
 
         assert "PIP_INDEX_URL" not in told
@@ -235,7 +243,7 @@ def test_image_history_tells_no_index(composed: Composed) -> None:
 def test_running_system_needs_no_network(composed: Composed) -> None:
     """The engine starts and answers in a container that has loopback only."""
     name = f"{composed.project}-alone"
-    image = f"{composed.project}-engine"
+    image = f"{composed.project}-{composed.backend}"
     run("docker", "run", "--detach", f"--name={name}", "--network=none", image)
     try:
 

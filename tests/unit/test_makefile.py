@@ -83,6 +83,35 @@ def test_message_may_come_from_the_environment(folder: Path) -> None:
     assert done.stdout == f"push|{_AWKWARD}|all|demo|embedded|"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "environ", "target"),
+    [
+        pytest.param([], {}, "embedded", id="nothing-said"),
+        pytest.param([], {"INTEGRATION_TARGET": "localstack"}, "localstack", id="dev-container"),
+        pytest.param(
+            ["TARGET=docker"], {"INTEGRATION_TARGET": "localstack"}, "docker", id="command-line"
+        ),
+        pytest.param(
+            [], {"INTEGRATION_TARGET": "localstack", "TARGET": "docker"}, "docker", id="environment"
+        ),
+    ],
+)
+def test_integration_tests_have_a_default_target_of_their_own(
+    folder: Path, arguments: list[str], environ: dict[str, str], target: str
+) -> None:
+    """The dev container chooses LocalStack for them; whoever names a TARGET gets that one."""
+    done = _make(folder, "integration-test", *arguments, **environ)
+
+    assert done.stdout == f"integration-test||all|demo|{target}|"
+
+
+def test_default_target_of_integration_tests_is_that_of_no_other_command(folder: Path) -> None:
+    """``make local-up`` stays with the embedded engine, in the dev container too."""
+    done = _make(folder, "local-up", INTEGRATION_TARGET="localstack")
+
+    assert done.stdout == "local-up||all|demo|embedded|"
+
+
 def test_help_is_the_default_and_lists_every_target(folder: Path) -> None:
     """``make`` alone says what there is, one line each."""
     done = _make(folder)
@@ -105,7 +134,10 @@ def test_targets_are_three_lines_or_fewer() -> None:
     ("command", "environ", "told"),
     [
         pytest.param(
-            "local-up", {"TARGET": "localstack"}, "TARGET=localstack is not there yet", id="not-yet"
+            "local-up",
+            {"TARGET": "localstack", "TEMPLATE": "mine.yaml"},
+            "For mine.yaml leave TARGET=localstack out",
+            id="own-template-on-localstack",
         ),
         pytest.param(
             "build", {"TARGET": "docker"}, "does not go with TARGET=docker", id="not-in-containers"
@@ -115,6 +147,22 @@ def test_targets_are_three_lines_or_fewer() -> None:
             {"TARGET": "docker", "TEMPLATE": "mine.yaml"},
             "For mine.yaml leave TARGET=docker out",
             id="own-template-in-containers",
+        ),
+        pytest.param(
+            "local-up",
+            {"TARGET": "localstack", "LOCALSTACK_IMAGE": "localstack/localstack-pro"},
+            "LOCALSTACK_AUTH_TOKEN is not set",
+            id="licence-without-token",
+        ),
+        pytest.param(
+            "local-up",
+            {
+                "TARGET": "localstack",
+                "LOCALSTACK_IMAGE": "localstack/localstack-pro",
+                "LOCALSTACK_AUTH_TOKEN": "ls-x",
+            },
+            "docker compose up localstack-licensed",
+            id="licensed-image",
         ),
         pytest.param("local-up", {"TARGET": "aws"}, "does not go with TARGET=aws", id="not-here"),
         pytest.param("logs", {"TARGET": "moon"}, "TARGET=moon is unknown", id="unknown"),
@@ -180,15 +228,35 @@ def _told(script: Path, command: str, **environ: str) -> tuple[int, list[str]]:
     return done.returncode, done.stdout.splitlines()
 
 
-def test_target_docker_brings_containers_up_and_tells_where_they_are(told: Path) -> None:
+@pytest.mark.parametrize(
+    ("target", "backend"), [("docker", "engine"), ("localstack", "localstack")]
+)
+def test_target_in_containers_is_brought_up_and_told_where_it_is(
+    told: Path, target: str, backend: str
+) -> None:
     """The kit's own command, then the page's address; both with the ports that are meant."""
-    assert _told(told, "local-up", SOCKETSTACK_PORT="4600") == (
-        0,
-        [
-            "-m socketstack compose up --stack-name socketstack|http://localhost:4600|8080",
-            "-m webclient where|http://localhost:4600|8080",
-        ],
+    code, lines = _told(told, "local-up", SOCKETSTACK_PORT="4600", TARGET=target)
+
+    seen_by_both = "|http://localhost:4600|8080"
+    up = f"-m socketstack compose up --backend {backend} --stack-name socketstack"
+    assert code == 0
+    assert lines == [up + seen_by_both, "-m webclient where" + seen_by_both]
+
+
+def test_localstack_runs_without_docker_in_the_dev_container(told: Path, tmp_path: Path) -> None:
+    """Where there is no Docker, the dev container is the container that LocalStack runs in."""
+    shutil.copytree(tmp_path / ".venv", tmp_path / ".venv-localstack")
+    folder = tmp_path / "commands"
+    folder.mkdir()
+    for name in ("bash", "dirname"):
+        (folder / name).symlink_to(str(shutil.which(name)))
+
+    code, lines = _told(
+        told, "local-up", TARGET="localstack", SOCKETSTACK_DEV_CONTAINER="1", PATH=str(folder)
     )
+
+    assert code == 0
+    assert lines[0].startswith("-m socketstack up --template infra/template.yaml ")
 
 
 def test_target_docker_that_fails_tells_no_address(told: Path) -> None:

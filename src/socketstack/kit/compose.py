@@ -1,13 +1,14 @@
 """The example system in containers: ``docker-compose.yml``, brought up and taken down.
 
-Nothing here knows what the containers are but their names: ``engine``, ``deploy``, which ends, and
-``web``. Docker is asked through ``kit.docker``.
+Nothing here knows what the containers are but the names of what answers AWS calls and of the page,
+which starts after the deployment. Docker is asked through ``kit.docker``.
 """
 
 import http.client
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -29,7 +30,19 @@ _ANSWER_POLL_SECONDS: Final = 0.1
 _LOG_LINES: Final = 40
 _STOP_SECONDS: Final = 10
 _REMOVE: Final = ("down", "--volumes", "--remove-orphans", f"--timeout={_STOP_SECONDS}")
-_OTHERWISE: Final = "leave TARGET=docker out: the embedded engine needs none"
+_OTHERWISE: Final = "leave TARGET out: the embedded engine needs none"
+
+
+class Backend(StrEnum):
+    """What answers AWS calls: the name of its service in the compose file, and of its image."""
+
+    ENGINE = "engine"
+    LOCALSTACK = "localstack"
+
+    @property
+    def page(self) -> str:
+        """The service that serves the page over it; it starts all that it needs."""
+        return "web" if self is Backend.ENGINE else "localstack-web"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,30 +58,38 @@ class Containers:
 
 
 def compose_up(
-    folder: Path, *, stack_name: str, settings: Settings, say: Say = lambda _line: None
+    folder: Path,
+    *,
+    backend: Backend = Backend.ENGINE,
+    stack_name: str,
+    settings: Settings,
+    say: Say = lambda _line: None,
 ) -> Containers:
     """Build the images, bring the containers up, and wait until engine and page answer.
 
     Args:
         folder: Where ``docker-compose.yml`` lies.
+        backend: What answers AWS calls.
         stack_name: The stack to make or change.
         settings: Port, region and account id; ``state_dir`` gets the outputs.
         say: Told about steps that take time, and what Docker prints.
 
     Raises:
-        ConfigError: Docker or compose is missing, stopped or too old, or a port is taken.
+        ConfigError: Docker or compose is missing, stopped or too old, a port is taken, or the
+            other backend is up.
         DeploymentFailed: an image cannot be built, or a container does not come up; with the end
             of the containers' logs. What was not up before is removed, what was is left as it is.
     """
     compose = _compose(folder, stack_name, settings, say)
     with turn_in(settings.state_dir, say=say):
+        _check_other_backends(compose, backend)
         was_there = bool(compose.containers())
         if not was_there:
             _check_engine_port(settings)
             _check_page_port(web_port())
         is_up = False
         try:
-            running = _bring_up(compose, stack_name, settings, say)
+            running = _bring_up(compose, backend, stack_name, settings, say)
             is_up = True
         finally:
             # An interrupted start leaves nothing running either.
@@ -102,21 +123,25 @@ def _compose(folder: Path, stack_name: str, settings: Settings, say: Say) -> Com
         "AWS_DEFAULT_REGION": settings.region,
         "STACK_NAME": stack_name,
         "WEB_PORT": str(web_port()),
+        # So that both backends are found and removed, whichever is up.
+        "COMPOSE_PROFILES": Backend.LOCALSTACK.value,
     }
     return Compose.found(folder, environ, say=say, otherwise=_OTHERWISE)
 
 
-def _bring_up(compose: Compose, stack_name: str, settings: Settings, say: Say) -> Containers:
+def _bring_up(
+    compose: Compose, backend: Backend, stack_name: str, settings: Settings, say: Say
+) -> Containers:
     say("Building the images")
-    built = compose.run("build")
+    built = compose.run("build", backend, backend.page)
     if built.code:
         raise DeploymentFailed(_build_failure(built))
     say("Starting the containers")
-    started = compose.run("up", "--detach", "--remove-orphans")
+    started = compose.run("up", "--detach", "--remove-orphans", backend.page)
     if started.code:
         raise DeploymentFailed(_failure(compose, "The containers did not come up.", started))
     endpoint = _wait_for_engine(compose, settings)
-    page = _wait_for_page(compose)
+    page = _wait_for_page(compose, backend.page)
     deployment = standing(local_cloud(settings), stack_name=stack_name)
     path = write_outputs(settings, deployment, deployment.outputs, endpoint=endpoint)
     return Containers(endpoint=endpoint, page=page, deployment=deployment, outputs_file=path)
@@ -140,6 +165,17 @@ def _failure(compose: Compose, message: str, ran: Ran | None = None) -> str:
         "What was not up before is removed again; `docker compose up` without make leaves "
         "containers to be looked at."
     )
+
+
+def _check_other_backends(compose: Compose, backend: Backend) -> None:
+    """Refuse to start a second backend beside one that has its ports."""
+    for other in Backend:
+        if other is not backend and compose.containers(other):
+            message = (
+                f"Containers of this folder run {other} already, and both want the same ports. "
+                "Remove them with `make local-down TARGET=docker`."
+            )
+            raise ConfigError(message)
 
 
 def _check_engine_port(settings: Settings) -> None:
@@ -182,9 +218,9 @@ def _wait_for_engine(compose: Compose, settings: Settings) -> str:
     return engine.endpoint
 
 
-def _wait_for_page(compose: Compose) -> str:
+def _wait_for_page(compose: Compose, service: str) -> str:
     def look() -> str | None:
-        port = compose.published_port("web")
+        port = compose.published_port(service)
         if port is None:
             return None
         page = EngineClient("localhost", port)

@@ -7,7 +7,7 @@ import pytest
 from example_system import free_port
 
 from socketstack.errors import ConfigError, DeploymentFailed
-from socketstack.kit.compose import compose_down, compose_up
+from socketstack.kit.compose import Backend, compose_down, compose_up
 from socketstack.settings import Settings
 
 _DOCKER = """#!/bin/sh
@@ -69,7 +69,7 @@ def test_missing_docker_is_one_line(commands: Path, project: Path, tmp_path: Pat
     told = _refusal(project, tmp_path)
 
     assert "There is no docker command" in told
-    assert "leave TARGET=docker out" in told
+    assert "leave TARGET out" in told
     assert "\n" not in told
 
 
@@ -125,7 +125,7 @@ _FAILING = """#!/bin/sh
 echo "$*" >>"{log}"
 case "$*" in
   *version*) echo 27.0 ;;
-  *" ps "*) {there} ;;
+  *" ps "*engine | *" ps "*quiet) {there} ;;
   *" {step}"*) {failure}; exit 1 ;;
 esac
 """
@@ -188,6 +188,21 @@ def test_failure_leaves_alone_what_was_up_before(
 
     assert " build" in log.read_text()
     assert " down " not in log.read_text()
+
+
+def test_second_backend_is_refused_beside_the_first(
+    commands: Path, project: Path, tmp_path: Path
+) -> None:
+    """Both want the same ports: the refusal says what is up, and nothing is built or removed."""
+    log = _put_failing(commands, step="build", words="not to be seen", there="echo 0123")
+    settings = Settings(state_dir=tmp_path / "state")
+
+    with pytest.raises(ConfigError) as refused:
+        compose_up(project, backend=Backend.LOCALSTACK, stack_name="x", settings=settings)
+
+    assert "run engine already" in str(refused.value)
+    assert "make local-down" in str(refused.value)
+    assert not {"build", "up", "down"} & set(log.read_text().split())
 
 
 def test_page_port_of_another_program_is_refused(
