@@ -1,7 +1,10 @@
 """Our types in LocalStack's CloudFormation: what is made, read, changed, refused and removed."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from localstack_host import LocalStackHost
+from websockets.sync.client import connect
 
 from socketstack.kit.waiting import poll
 from socketstack.services.cfn.kind_apigateway import TYPES, kind
@@ -260,6 +264,66 @@ def test_bad_property_fails_the_stack_by_name(
     assert stack.gateway.get_routes(ApiId=apis["refused"])["Items"] == []
     assert stack.delete() == "DELETE_COMPLETE"
     assert "refused" not in stack.apis()
+
+
+_SAM = """
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Stage: {Type: String, Default: dev}
+Resources:
+  Function:
+    Type: AWS::Serverless::Function
+    Properties:
+      InlineCode: "def handler(event, context): return {'statusCode': 200, 'body': 'sam'}"
+      Handler: index.handler
+      Runtime: python3.13
+  Api:
+    Type: AWS::Serverless::WebSocketApi
+    Properties:
+      StageName: !Ref Stage
+      RouteSelectionExpression: $request.body.action
+      Routes:
+        $default:
+          FunctionArn: !GetAtt Function.Arn
+          RouteResponseSelectionExpression: $default
+  Response:
+    Type: AWS::ApiGatewayV2::RouteResponse
+    Properties: {ApiId: !Ref Api, RouteId: !Ref ApiDefaultRoute, RouteResponseKey: $default}
+Outputs:
+  Url: {Value: !Sub "${Api.ApiEndpoint}/${Stage}"}
+"""
+
+
+def test_awslocal_deploys_a_template_that_is_not_transformed(
+    stack: Stack, localstack: LocalStackHost, tmp_path: Path
+) -> None:
+    """``awslocal cloudformation deploy`` takes a SAM template that names what SAM will make."""
+    template = tmp_path / "template.yaml"
+    template.write_text(_SAM)
+    command = [sys.executable, str(Path(sys.executable).with_name("awslocal"))]
+    command += ["cloudformation", "deploy", f"--template-file={template}"]
+    command += [f"--stack-name={stack.name}", "--parameter-overrides=Stage=live"]
+
+    done = subprocess.run(
+        [*command, "--capabilities=CAPABILITY_IAM"],
+        env={
+            **os.environ,
+            "AWS_ENDPOINT_URL": localstack.endpoint,
+            "AWS_DEFAULT_REGION": "us-east-1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    url = stack.outputs().get("Url", "")
+    with connect(url, proxy=None) as socket:
+        socket.send("hello")
+        answer = socket.recv(20)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert url.endswith("/live")
+    assert answer == "sam"
 
 
 def test_update_that_localstack_cannot_make_fails_and_changes_nothing(
