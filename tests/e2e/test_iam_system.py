@@ -82,3 +82,19 @@ def test_strangers_reach_nothing(enforced: System) -> None:
         stranger.list_tables()
 
     assert refusal.value.response["Error"]["Code"] == "InvalidSignatureException"
+
+
+@pytest.mark.parametrize("access_key_id", ["000000000000", "__internal_call__"])
+def test_secret_that_localstack_ships_opens_nothing(enforced: System, access_key_id: str) -> None:
+    """What LocalStack's services sign with, as everybody can read it, is nobody's signature."""
+    stranger = enforced.client("dynamodb", endpoint_url=enforced.endpoint_url)
+    stranger._request_signer._credentials.access_key = access_key_id
+    stranger._request_signer._credentials.secret_key = "__internal_call__"
+
+    with pytest.raises(ClientError) as refusal:
+        stranger.list_tables()
+
+    assert refusal.value.response["Error"]["Code"] in {
+        "InvalidSignatureException",
+        "UnrecognizedClientException",
+    }

@@ -30,6 +30,7 @@ PROCESS: Final = "process"
 """The name of our executor in ``LAMBDA_RUNTIME_EXECUTOR``."""
 
 _ACCOUNT: Final = re.compile(r"\d{12}")
+_SHIPPED_SECRET: Final = "__internal_call__"  # noqa: S105 - LocalStack's, public
 
 
 class LocalStackEngine(Engine):
@@ -65,15 +66,17 @@ class LocalStackEngine(Engine):
     def _inner_key(self, access_key_id: str) -> AccessKey | None:
         """LocalStack's own calls name an account and sign with a secret of this process."""
         account_id = access_key_id if _ACCOUNT.fullmatch(access_key_id) else self.app.account_id
+        secret = constants.INTERNAL_AWS_SECRET_ACCESS_KEY
         if access_key_id not in {account_id, constants.INTERNAL_AWS_ACCESS_KEY_ID}:
             return None
+        if secret == _SHIPPED_SECRET:
+            return None  # LocalStack was not started by ``start``, and everybody knows it
         principal = Principal(
             kind=PrincipalKind.ROOT,
             arn=f"arn:aws:iam::{account_id}:root",
             account_id=account_id,
             user_id=account_id,
         )
-        secret = constants.INTERNAL_AWS_SECRET_ACCESS_KEY
         return AccessKey(
             access_key_id=access_key_id, secret=secret, principal=principal, is_inner=True
         )

@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from socketstack.errors import ConfigError
-from socketstack.kit.client import EngineClient, Health, is_absent, parse_health
+from socketstack.kit.client import EngineClient, Health, is_absent, is_starting, parse_health
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,21 @@ def test_any_other_address_is_refused(endpoint: str) -> None:
 def test_only_a_good_answer_is_health(status: int, body: bytes, health: Health | None) -> None:
     """Anything but a healthy engine's own words counts as none."""
     assert parse_health(status, body) == health
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        pytest.param(503, b'{"status":"starting","pid":7}', True, id="starting"),
+        pytest.param(503, b'{"status":"failed","pid":7}', False, id="failed"),
+        pytest.param(200, b'{"status":"starting"}', False, id="status"),
+        pytest.param(503, b"busy", False, id="no-json"),
+        pytest.param(503, b"[]", False, id="no-object"),
+    ],
+)
+def test_engine_that_starts_says_so(status: int, body: bytes, *, expected: bool) -> None:
+    """Only an engine's own word that it starts is waited for; all else is another program."""
+    assert is_starting(status, body) is expected
 
 
 @pytest.mark.parametrize(
