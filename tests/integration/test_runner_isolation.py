@@ -18,6 +18,7 @@ ENGINE_ONLY = [
     "socketstack",
     "debugpy",
     "pip",
+    "warm",
 ]
 RUNTIME = [
     "awslambdaric",

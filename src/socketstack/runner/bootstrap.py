@@ -295,7 +295,10 @@ def be_forked(control: int) -> tuple[int, Any]:
     import awslambdaric.lambda_runtime_marshaller  # noqa: F401, PLC0415
 
     base = set(sys.modules)
-    channel, stash = __import__("warm").serve(control, base)  # it lies beside this file
+    nursery = os.path.join(os.path.dirname(runtime), "nursery")  # noqa: PTH118, PTH120
+    sys.path.append(nursery)
+    channel, stash = __import__("warm").serve(control, base)
+    sys.path.remove(nursery)
     sys.path.remove(runtime)
     if os.environ.keys() & READ_AT_IMPORT:
         for name in [name for name in sys.modules if name.startswith("awslambdaric")]:

@@ -48,6 +48,7 @@ from socketstack.runner.process import Call, FunctionProcess, Launch
 from socketstack.runner.runtime import (
     BOOTSTRAP,
     link_distributions,
+    make_nursery_folder,
     make_python_folder,
     make_runtime_folder,
 )
@@ -363,6 +364,7 @@ class LocalRunner:
         if self._debug_port is not None:
             (self._folder / "debugger").mkdir()
             link_distributions(self._folder / "debugger", ["debugpy"])
+        make_nursery_folder(self._folder / "nursery")
         make_runtime_folder(self._folder / "runtime")
 
     async def _discard(self) -> None:

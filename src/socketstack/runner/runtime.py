@@ -18,7 +18,7 @@ from typing import Final
 from socketstack.errors import FunctionUnavailable
 
 BOOTSTRAP: Final = "bootstrap.py"
-_COPIED: Final = (BOOTSTRAP, "warm.py")
+_WARM: Final = "warm.py"
 _BROUGHT: Final = ("awslambdaric", "boto3")
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -27,8 +27,13 @@ def make_runtime_folder(folder: Path) -> None:
     """Link the runtime's distributions into a new folder. Raises ``FunctionUnavailable``."""
     folder.mkdir(parents=True)
     link_distributions(folder, _BROUGHT)
-    for name in _COPIED:
-        shutil.copyfile(Path(__file__).with_name(name), folder / name)
+    shutil.copyfile(Path(__file__).with_name(BOOTSTRAP), folder / BOOTSTRAP)
+
+
+def make_nursery_folder(folder: Path) -> None:
+    """Copy what the warm parent runs into a new folder, from which no function can import it."""
+    folder.mkdir()
+    shutil.copyfile(Path(__file__).with_name(_WARM), folder / _WARM)
 
 
 def make_python_folder(folder: Path) -> None:

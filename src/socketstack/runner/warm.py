@@ -1,7 +1,7 @@
 """Runs inside the warm parent: has boto3 loaded, and forks a function's process in milliseconds.
 
-A copy of it lies in the runtime folder beside ``bootstrap``, which becomes the warm parent when it
-is started with ``warm``. A fork must be what a freshly started process is: the engine's settings
+A copy of it lies beside the runtime folder, whose ``bootstrap`` becomes the warm parent when it is
+started with ``warm``. A fork must be what a freshly started process is: the engine's settings
 come later and over its own channel; environment, folder, session, output and open files are set
 here. Modules that a fresh process would not have are taken out of ``sys.modules`` and are put back,
 with everything that importing them would have brought, when the function imports them: executing
