@@ -32,15 +32,18 @@ class Stack:
         self.client = host.client("cloudformation")
         self.gateway = host.client("apigatewayv2")
 
-    def apply(self, body: str, **parameters: str) -> str:
-        """Create or update it; the status in which it ends."""
+    def apply(self, body: str, *kept: str, **parameters: str) -> str:
+        """Create or update it; its status at the end. ``kept`` parameters stay as they are."""
         kind = "UPDATE" if self._describe() else "CREATE"
         made = self.client.create_change_set(
             StackName=self.name,
             ChangeSetName=f"c{uuid.uuid4().hex}",
             ChangeSetType=kind,
             TemplateBody=body,
-            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+            Parameters=[
+                *({"ParameterKey": name, "UsePreviousValue": True} for name in kept),
+                *({"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()),
+            ],
         )
         found = self.client.describe_change_set(ChangeSetName=made["Id"])
         assert found["Status"] == "CREATE_COMPLETE", found
@@ -165,7 +168,7 @@ def test_change_is_made_in_place_and_conditions_come_and_go(
     during = stack.physical_ids()
     stage = stack.gateway.get_stage(ApiId=api_id, StageName="live")
     integration = stack.gateway.get_integration(ApiId=api_id, IntegrationId=before["Integration"])
-    off = stack.apply(_TEMPLATE, ApiName=f"{stack.name}-b", WithLogs="no", Timeout="1500")
+    off = stack.apply(_TEMPLATE, "Calls", ApiName=f"{stack.name}-b", WithLogs="no", Timeout="1500")
     after = stack.gateway.get_stage(ApiId=api_id, StageName="live")
     assert (on, off) == ("UPDATE_COMPLETE", "UPDATE_COMPLETE"), stack.reasons()
     assert {name: during[name] for name in before} == before

@@ -29,6 +29,7 @@ from socketstack.services.cfn.conditions import StackFacts, can_decide, decided
 from socketstack.services.cfn.errors import InvalidTemplate
 from socketstack.services.cfn.parameters import choose
 from socketstack.services.cfn.template import BODY_MAX_BYTES, SERVERLESS, parse, transforms
+from socketstack.services.cfn.values import text
 
 _DEPLOYING: Final = frozenset({"CreateChangeSet", "CreateStack", "UpdateStack"})
 _ACCOUNT: Final = "000000000000"
@@ -111,8 +112,11 @@ def _previous_parameters(context: Any, stack_name: str | None) -> dict[str, str]
         return None
     if stack is None:
         return None
+    # Zero and the empty text are values like others.
     return {
-        name: str(value.get("given_value") or value.get("default_value") or "")
+        name: text(value["given_value"])
+        if value.get("given_value") is not None
+        else text(value.get("default_value"))
         for name, value in (stack.resolved_parameters or {}).items()
     }
 
