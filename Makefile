@@ -72,7 +72,7 @@ integration-test: TARGET := $(if $(filter file,$(origin TARGET)),$(INTEGRATION_T
 integration-test: ## run the example system against TARGET
 	@scripts/run integration-test $(ARGS)
 
-parity: ## check AWS's rules from outside (ENDPOINT=http://host:port for another tool, TARGET=aws)
+parity: ## check AWS's rules from outside (any TARGET; ENDPOINT=http://host:port for another tool)
 	@scripts/run parity $(ARGS)
 
 bench: ## measure start, memory and echo rates

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 _GRACE_SECONDS = 1.0
+_OUTER_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")
 _REPORTED = ("was destroyed but it is pending", "was never retrieved", "was never awaited")
 
 _lost: list[str] = []
@@ -35,7 +36,9 @@ class _AsyncioComplaints(logging.Handler):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin to watch."""
+    """Begin to watch. A ``make`` that runs the tests says nothing to those that tests run."""
+    for name in _OUTER_MAKE:
+        os.environ.pop(name, None)
     logging.getLogger("asyncio").addHandler(_AsyncioComplaints(logging.ERROR))
     _sockets_before.update(_open_sockets())
 

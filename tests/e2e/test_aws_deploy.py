@@ -86,7 +86,8 @@ def _cloned(folder: Path, **environ: str) -> Iterator[Clone]:
     """A fresh clone and a running engine, while the context is open."""
     system = system_in(folder)
     system = replace(system, environ={**system.environ, **environ})
-    system.environ.pop("TF_CLI_CONFIG_FILE", None)
+    for name in ("TF_CLI_CONFIG_FILE", "TARGET"):
+        system.environ.pop(name, None)
     for name in ("Makefile", "scripts"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)

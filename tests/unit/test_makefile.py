@@ -346,6 +346,21 @@ def test_parity_takes_an_endpoint_and_arguments(parity: Path, endpoint: str, exp
     assert done.stdout.rstrip().endswith("--timeout=120 -k a or b")
 
 
+@pytest.mark.parametrize("target", ["docker", "localstack"])
+def test_parity_takes_the_containers_that_run(parity: Path, target: str) -> None:
+    """With containers up their port is taken; without, the command that brings them up is named."""
+    python = parity.parents[1] / ".venv" / "bin" / "python"
+    python.write_text('#!/bin/sh\necho "$*" >&2; exit "$RUNNING"\n')
+    python.chmod(0o755)
+
+    up = _parity(parity, TARGET=target, SOCKETSTACK_PORT="4999", RUNNING="0")
+    down = _parity(parity, TARGET=target, RUNNING="1")
+
+    assert up.stdout.startswith("pytest endpoint|http://localhost:4999|")
+    assert (down.returncode, down.stdout) == (2, "")
+    assert f"make local-up TARGET={target} first" in down.stderr
+
+
 def test_old_python_is_refused_with_the_way_out(tmp_path: Path) -> None:
     """The message names the interpreter and how to choose another; nothing is made."""
     script = _script(tmp_path, "venv")
