@@ -113,7 +113,7 @@ def local_backend(shared_stack: ExampleStack) -> Backend:
 @pytest.fixture(scope="module")
 def aws_backend(shared_stack: ExampleStack) -> Backend:
     """The same stack as one on AWS: without an endpoint, moto answers for amazonaws.com."""
-    return backend_of(Settings(connections_url=shared_stack.connections.url))
+    return backend_of(Settings(region="us-east-1", connections_url=shared_stack.connections.url))
 
 
 @pytest.fixture
