@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from runner_world import World, eventually, is_alive, is_running, package, runner_world
 
-from socketstack.runner.nursery import IS_POSSIBLE
+from socketstack.runner.nursery import IS_POSSIBLE, ForkedChild, Nursery
 from socketstack.trace import Step
 
 pytestmark = pytest.mark.skipif(not IS_POSSIBLE, reason="this system cannot tell ends of forks")
@@ -198,6 +199,39 @@ async def test_forks_end_with_the_engine(tmp_path: Path) -> None:
         fork, parent = await world.call()
 
     assert [pid for pid in (fork, parent) if is_alive(pid)] == []
+
+
+async def test_fork_that_speaks_is_known_by_its_id(tmp_path: Path) -> None:
+    """What a fork says is told with its process id, whichever socket the loop reads first."""
+    async with runner_world(tmp_path, start="forked") as world:
+        # The order in which the loop reads is nobody's to choose: here it never reads the parent's.
+        nursery = world.runner._nursery
+        loop = asyncio.get_running_loop()
+        assert nursery._socket is not None
+        loop.remove_reader(nursery._socket)
+        world.add("import os\ndef handle(event, context):\n    return os.getpid()\n")
+
+        fork = await world.call()
+
+        started = [e.detail["pid"] for e in world.events if "started in" in e.summary]
+        assert started == [fork]
+        loop.add_reader(nursery._socket, nursery.listen)
+
+
+async def test_fork_is_killed_before_it_leads_its_group() -> None:
+    """A fork that has not got its own session yet ends too, and nobody else does."""
+    pipe = asyncio.subprocess.PIPE
+    bystander = await asyncio.create_subprocess_exec("cat", stdin=pipe)
+    young = await asyncio.create_subprocess_exec("cat", stdin=pipe)
+    child = ForkedChild(0, Nursery(on_lost=lambda: None))
+    child.born(young.pid)
+
+    child.kill_group()
+
+    assert await young.wait() == -signal.SIGKILL
+    assert bystander.returncode is None
+    bystander.terminate()
+    await bystander.wait()
 
 
 async def test_memory_of_the_parent_is_not_the_functions(tmp_path: Path) -> None:

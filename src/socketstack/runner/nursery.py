@@ -8,10 +8,12 @@ import asyncio
 import itertools
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -30,18 +32,26 @@ class ForkedChild:
     """A fork of the warm parent; its id is told a moment after it was asked for."""
 
     borrowed_mb: int
-    _reap: "Nursery"
-    pid: int = 0
+    _nursery: "Nursery"
+    _pid: int = 0
     _is_doomed: bool = False
     _status: "asyncio.Future[int]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
+    @property
+    def pid(self) -> int:
+        """Its process id; known at the latest when it has said something itself."""
+        if not self._pid:
+            # The parent told it before the fork could speak, but the loop reads in any order.
+            self._nursery.listen()
+        return self._pid
+
     def born(self, pid: int) -> None:
         """It has its id now."""
-        self.pid = pid
+        self._pid = pid
         if self._is_doomed:
-            kill_group(pid)
+            self._kill()
 
     def ended(self, status: int) -> None:
         """It has ended, or nobody can tell any more."""
@@ -51,13 +61,20 @@ class ForkedChild:
     def kill_group(self) -> None:
         """Kill its process group."""
         self._is_doomed = True
-        if self.pid and not self._status.done():
-            kill_group(self.pid)
+        if self._pid and not self._status.done():
+            self._kill()
+
+    def _kill(self) -> None:
+        # A fork leads no group before it has its own session; its number means nothing else as
+        # long as the parent has not reaped it.
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+        kill_group(self._pid)
 
     async def wait(self) -> int:
         """Wait until the parent tells its end; then it may forget it."""
         status = await self._status
-        self._reap.reap(self.pid)
+        self._nursery.reap(self._pid)
         return status
 
 
@@ -110,7 +127,7 @@ class Nursery:
             theirs.close()
         ours.settimeout(0)
         self._socket = ours
-        asyncio.get_running_loop().add_reader(ours, self._read)
+        asyncio.get_running_loop().add_reader(ours, self.listen)
 
     @property
     def is_started(self) -> bool:
@@ -153,7 +170,8 @@ class Nursery:
         except OSError:
             self._lose()
 
-    def _read(self) -> None:
+    def listen(self) -> None:
+        """Take in what the parent has told so far; never blocks."""
         while self._socket is not None:
             try:
                 data = self._socket.recv(_FRAME_MAX_BYTES)

@@ -411,4 +411,5 @@ class FunctionProcess:
 
     def _event(self, summary: str) -> None:
         name = self._function.name
-        self._trace.emit(Step.FUNCTION, f"{name} {summary}", function=name, pid=self._child.pid)
+        pid = self._child.pid or None
+        self._trace.emit(Step.FUNCTION, f"{name} {summary}", function=name, pid=pid)

@@ -331,15 +331,20 @@ class Parent:
         if "reap" in asked:
             os.waitpid(asked["reap"], 0)
             return -1
+        gate, ours = os.pipe()
         pid = os.fork()
         if pid == 0:
+            os.close(ours)
+            # The engine is told of a fork before it hears from it.
+            os.read(gate, 1)
             return become(asked, *descriptors)
-        for descriptor in descriptors:
+        for descriptor in (*descriptors, gate):
             os.close(descriptor)
         watch = os.pidfd_open(pid)
         self._forks[watch] = pid
         self._poll.register(watch, select.POLLIN)
         tell(self._engine, forked=asked["fork"], pid=pid)
+        os.close(ours)
         return -1
 
 
