@@ -137,7 +137,7 @@ class Composed(System):
     ) -> "subprocess.CompletedProcess[str]":
         """A command of docker-compose on this project."""
         command = self.command or next(each for each in COMMANDS if _has_compose(each))
-        return run(*command, *arguments, expect=expect, cwd=self.folder, **self._names)
+        return run(*command, *arguments, expect=expect, cwd=self.folder, **self.names)
 
     def compose_up(self, *arguments: str) -> None:
         """Bring everything up with Docker's own command, and wait until the page answers."""
@@ -195,18 +195,19 @@ class Composed(System):
         return f"{url}?token={self.call('/api/token', {'userId': user_id})['token']}"
 
     @property
-    def _names(self) -> dict[str, str]:
+    def names(self) -> dict[str, str]:
+        """What tells compose which project and images are ours."""
         mine = ("SOCKETSTACK_PORT", "SOCKETSTACK_IAM", "WEB_PORT")
         return {
             **{name: self.environ[name] for name in mine if name in self.environ},
             "COMPOSE_PROJECT_NAME": self.project,
-            "COMPOSE_PROFILES": "localstack",
+            "COMPOSE_PROFILES": "localstack,localstack-licensed",
             "SOCKETSTACK_IMAGES": self.project,
             "PYTHON_IMAGE": BASE_IMAGE,
         }
 
     def _kit(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        named = System(folder=self.folder, environ={**self.environ, **self._names})
+        named = System(folder=self.folder, environ={**self.environ, **self.names})
         return named.run(*arguments, seconds=580)
 
     def _answer(self) -> Any:

@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     compose.add_argument("action", choices=("up", "down"), help="bring it up, or remove it")
     compose.add_argument(
         "--backend",
-        choices=("engine", "localstack"),
+        choices=("engine", "localstack", "localstack-licensed"),
         default="engine",
         help="what answers AWS calls (engine)",
     )
@@ -349,6 +349,8 @@ def _compose(options: argparse.Namespace, settings: Settings) -> int:
         was_there = compose_down(folder, stack_name=options.stack_name, settings=settings, say=_say)
         _say("The containers are removed." if was_there else "No containers of ours are here.")
         return 0
+    if options.backend == Backend.LICENSED:
+        return _licensed(options, settings)
     running = compose_up(
         folder,
         backend=Backend(options.backend),
@@ -357,6 +359,15 @@ def _compose(options: argparse.Namespace, settings: Settings) -> int:
         say=_say,
     )
     _tell_where(running.endpoint, running.deployment.socket_urls, running.outputs_file)
+    return 0
+
+
+def _licensed(options: argparse.Namespace, settings: Settings) -> int:
+    from socketstack.kit.licensed import licensed_up
+
+    endpoint = licensed_up(Path(), stack_name=options.stack_name, settings=settings, say=_say)
+    _say(f"AWS endpoint    {endpoint}   (AWS_ENDPOINT_URL)")
+    _say("LocalStack runs as it is, without our plugin: nothing is deployed, and there is no page.")
     return 0
 
 

@@ -8,9 +8,10 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
@@ -30,9 +31,13 @@ from example_system import ROOT, System
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
+
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 _SECONDS = 20
+SERVICES = ("engine", "deploy", "web", "localstack", "localstack-deploy", "localstack-licensed")
 
 
 @pytest.fixture(
@@ -314,6 +319,96 @@ def test_kit_leaves_an_engine_outside_containers_alone(tmp_path: Path) -> None:
     assert "make local-down" in refused.stderr
     assert "Building the images" not in refused.stdout
     assert still.startswith("Engine ")
+    assert system.left() == []
+
+
+_REFUSING = """
+import os, sys
+print("The license activation failed for the following reason:\\n")
+token = os.environ["LOCALSTACK_AUTH_TOKEN"]
+print("The token", token, "is not known. Have a look at it.", flush=True)
+sys.exit(55)
+"""
+_HEALTHY = """
+import http.server
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/_localstack/health" else 404)
+        self.end_headers()
+        self.wfile.write(b'{"services": {"apigatewayv2": "available"}}')
+
+http.server.HTTPServer(("0.0.0.0", 4566), Handler).serve_forever()
+"""
+
+
+@pytest.fixture
+def image_of(tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Makes an image that runs a program as LocalStack's own would."""
+    require_base_image()
+    names: list[str] = []
+
+    def make(source: str) -> str:
+        names.append(f"socketstack-test-{uuid.uuid4().hex[:8]}")
+        folder = tmp_path / names[-1]
+        folder.mkdir()
+        (folder / "main.py").write_text(source)
+        (folder / "Dockerfile").write_text(
+            f'FROM {BASE_IMAGE}\nCOPY main.py /\nCMD ["python3", "/main.py"]\n'
+        )
+        run("docker", "build", "--tag", names[-1], str(folder))
+        return names[-1]
+
+    yield make
+    for name in names:
+        run("docker", "image", "rm", "--force", name, expect=None)
+
+
+def licensed_in(folder: Path, image: str) -> Composed:
+    """A system on an image of somebody else's, by the repository's own commands."""
+    system = composed_in(folder)
+    own = {"LOCALSTACK_IMAGE": image, "LOCALSTACK_AUTH_TOKEN": "ls-secret"}
+    return replace(system, folder=ROOT, environ={**system.environ, **system.names, **own})
+
+
+def make(system: Composed, command: str) -> "CompletedProcess[str]":
+    """One of the Makefile's commands on LocalStack in containers."""
+    return run("make", command, "TARGET=localstack", expect=None, cwd=ROOT, **system.environ)
+
+
+def test_refused_token_of_a_licensed_image_is_one_line(
+    tmp_path: Path, image_of: Callable[[str], str]
+) -> None:
+    """LocalStack's reason and our fix, without the token; no container stays."""
+    system = licensed_in(tmp_path, image_of(_REFUSING))
+    try:
+        refused = make(system, "local-up")
+        left = system.left()
+    finally:
+        make(system, "local-down")
+
+    assert refused.returncode != 0
+    (told,) = [line for line in refused.stderr.splitlines() if "refuses its licence" in line]
+    assert "The token <LOCALSTACK_AUTH_TOKEN> is not known. Correct LOCALSTACK_AUTH_TOKEN" in told
+    assert "ls-secret" not in refused.stdout + refused.stderr
+    assert left == []
+
+
+def test_licensed_image_that_is_healthy_stays_up(
+    tmp_path: Path, image_of: Callable[[str], str]
+) -> None:
+    """It is up when its health page says so; our deployment and page stay away."""
+    system = licensed_in(tmp_path, image_of(_HEALTHY))
+    try:
+        started = make(system, "local-up")
+        running = [name for name in SERVICES if system.container(name)]
+    finally:
+        make(system, "local-down")
+
+    assert started.returncode == 0, started.stdout + started.stderr
+    assert f"AWS endpoint    {system.endpoint_url}" in started.stdout
+    assert "nothing is deployed" in started.stdout
+    assert running == ["localstack-licensed"]
     assert system.left() == []
 
 

@@ -154,16 +154,6 @@ def test_targets_are_three_lines_or_fewer() -> None:
             "LOCALSTACK_AUTH_TOKEN is not set",
             id="licence-without-token",
         ),
-        pytest.param(
-            "local-up",
-            {
-                "TARGET": "localstack",
-                "LOCALSTACK_IMAGE": "localstack/localstack-pro",
-                "LOCALSTACK_AUTH_TOKEN": "ls-x",
-            },
-            "docker compose up localstack-licensed",
-            id="licensed-image",
-        ),
         pytest.param("local-up", {"TARGET": "aws"}, "does not go with TARGET=aws", id="not-here"),
         pytest.param("logs", {"TARGET": "moon"}, "TARGET=moon is unknown", id="unknown"),
         pytest.param("push", {"MESSAGE": ""}, "say what to send", id="no-message"),

@@ -29,7 +29,7 @@ _ANSWER_SECONDS: Final = 60.0
 _ANSWER_POLL_SECONDS: Final = 0.1
 _LOG_LINES: Final = 40
 _STOP_SECONDS: Final = 10
-_REMOVE: Final = ("down", "--volumes", "--remove-orphans", f"--timeout={_STOP_SECONDS}")
+REMOVE: Final = ("down", "--volumes", "--remove-orphans", f"--timeout={_STOP_SECONDS}")
 _OTHERWISE: Final = "leave TARGET out: the embedded engine needs none"
 
 
@@ -38,6 +38,7 @@ class Backend(StrEnum):
 
     ENGINE = "engine"
     LOCALSTACK = "localstack"
+    LICENSED = "localstack-licensed"
 
     @property
     def page(self) -> str:
@@ -80,12 +81,12 @@ def compose_up(
         DeploymentFailed: an image cannot be built, or a container does not come up; with the end
             of the containers' logs. What was not up before is removed, what was is left as it is.
     """
-    compose = _compose(folder, stack_name, settings, say)
+    compose = compose_of(folder, stack_name, settings, say)
     with turn_in(settings.state_dir, say=say):
-        _check_other_backends(compose, backend)
+        check_other_backends(compose, backend)
         was_there = bool(compose.containers())
         if not was_there:
-            _check_engine_port(settings)
+            check_engine_port(settings)
             _check_page_port(web_port())
         is_up = False
         try:
@@ -94,7 +95,7 @@ def compose_up(
         finally:
             # An interrupted start leaves nothing running either.
             if not (is_up or was_there):
-                compose.ask(*_REMOVE)
+                compose.ask(*REMOVE)
         return running
 
 
@@ -105,17 +106,18 @@ def compose_down(
 
     Raises ``ConfigError`` as ``compose_up`` does, ``DeploymentFailed`` when Docker fails.
     """
-    compose = _compose(folder, stack_name, settings, say)
+    compose = compose_of(folder, stack_name, settings, say)
     with turn_in(settings.state_dir, say=say):
         is_there = bool(compose.containers())
-        if compose.run(*_REMOVE).code:
+        if compose.run(*REMOVE).code:
             message = "The containers cannot be removed; the lines above say why."
             raise DeploymentFailed(message)
         outputs_file(settings).unlink(missing_ok=True)
         return is_there
 
 
-def _compose(folder: Path, stack_name: str, settings: Settings, say: Say) -> Compose:
+def compose_of(folder: Path, stack_name: str, settings: Settings, say: Say) -> Compose:
+    """Docker's compose command for this folder. Raises ``ConfigError`` where there is none."""
     environ = {
         # As we understand them, whatever a file .env beside says.
         "SOCKETSTACK_PORT": str(settings.port),
@@ -123,8 +125,8 @@ def _compose(folder: Path, stack_name: str, settings: Settings, say: Say) -> Com
         "AWS_DEFAULT_REGION": settings.region,
         "STACK_NAME": stack_name,
         "WEB_PORT": str(web_port()),
-        # So that both backends are found and removed, whichever is up.
-        "COMPOSE_PROFILES": Backend.LOCALSTACK.value,
+        # So that every backend is found and removed, whichever is up.
+        "COMPOSE_PROFILES": f"{Backend.LOCALSTACK},{Backend.LICENSED}",
     }
     return Compose.found(folder, environ, say=say, otherwise=_OTHERWISE)
 
@@ -139,7 +141,7 @@ def _bring_up(
     say("Starting the containers")
     started = compose.run("up", "--detach", "--remove-orphans", backend.page)
     if started.code:
-        raise DeploymentFailed(_failure(compose, "The containers did not come up.", started))
+        raise DeploymentFailed(failure(compose, "The containers did not come up.", started))
     endpoint = _wait_for_engine(compose, settings)
     page = _wait_for_page(compose, backend.page)
     deployment = standing(local_cloud(settings), stack_name=stack_name)
@@ -155,7 +157,7 @@ def _build_failure(built: Ran) -> str:
     return f"The images cannot be built. {built.cause or hint}"
 
 
-def _failure(compose: Compose, message: str, ran: Ran | None = None) -> str:
+def failure(compose: Compose, message: str, ran: Ran | None = None) -> str:
     """A message with the cause where Docker tells it, else with the end of the containers' logs."""
     if ran is not None and ran.cause:
         return f"{message} {ran.cause}"
@@ -167,7 +169,7 @@ def _failure(compose: Compose, message: str, ran: Ran | None = None) -> str:
     )
 
 
-def _check_other_backends(compose: Compose, backend: Backend) -> None:
+def check_other_backends(compose: Compose, backend: Backend) -> None:
     """Refuse to start a second backend beside one that has its ports."""
     for other in Backend:
         if other is not backend and compose.containers(other):
@@ -178,7 +180,7 @@ def _check_other_backends(compose: Compose, backend: Backend) -> None:
             raise ConfigError(message)
 
 
-def _check_engine_port(settings: Settings) -> None:
+def check_engine_port(settings: Settings) -> None:
     """Refuse a port that an engine outside containers has; another program's is refused too."""
     health = EngineProcess(settings).health()
     if health is not None:
@@ -214,7 +216,7 @@ def _wait_for_engine(compose: Compose, settings: Settings) -> str:
 
     if not _waited(look):
         message = f"The engine does not answer at {engine.endpoint}."
-        raise DeploymentFailed(_failure(compose, message))
+        raise DeploymentFailed(failure(compose, message))
     return engine.endpoint
 
 
@@ -232,7 +234,7 @@ def _wait_for_page(compose: Compose, service: str) -> str:
 
     page = _waited(look)
     if page is None:
-        raise DeploymentFailed(_failure(compose, "The page does not answer."))
+        raise DeploymentFailed(failure(compose, "The page does not answer."))
     return page
 
 

@@ -25,6 +25,7 @@ _OLDEST: Final = (1, 29)
 _DOCKER_SECONDS: Final = 30.0
 """How long Docker may take to say that it is there."""
 _KEPT_LINES: Final = 40
+_KEPT_LOG_LINES: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,13 @@ class Ran:
         """What went wrong and what helps, in one line; empty where only Docker's words tell."""
         text = "\n".join(self.lines).lower()
         return next((cause for phrase, cause in _CAUSES if phrase in text), "")
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A container that has ended, with its exit code."""
+
+    code: int
 
 
 _NO_DISK: Final = (
@@ -129,6 +137,19 @@ class Compose:
         told = _output("docker", "inspect", "--format={{json .NetworkSettings.Ports}}", ids[0])
         places = [place for each in json.loads(told or "{}").values() for place in each or ()]
         return int(places[0]["HostPort"]) if places else None
+
+    def end_of(self, service: str) -> End | None:
+        """How a service's container has ended; None while it runs, or is not there."""
+        ids = self.containers(service)
+        told = _output("docker", "inspect", "--format={{json .State}}", ids[0]) if ids else ""
+        state = json.loads(told or "{}")
+        return End(state["ExitCode"]) if state.get("Status") in {"exited", "dead"} else None
+
+    def log_of(self, service: str) -> str:
+        """The last lines that a service's container printed, without its name before them."""
+        ids = self.containers(service)
+        done = _run("docker", "logs", f"--tail={_KEPT_LOG_LINES}", ids[0]) if ids else None
+        return "" if done is None else done.stdout + done.stderr
 
 
 def _check_docker(otherwise: str) -> None:
