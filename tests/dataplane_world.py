@@ -256,6 +256,7 @@ class World:
         await self._listener.stop()
         await self.data_plane.stop()
         await self.web.shutdown(0.2)
+        self.runner.stop()
 
     # What is deployed
 

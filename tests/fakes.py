@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from socketstack.core.model import InvokeResult, LogDestination
 from socketstack.core.service_calls import ServiceAnswer, ServiceCall, ServiceRefusal
 from socketstack.errors import FunctionNotFound, Gone
-from socketstack.runner.base import LogLine
+from socketstack.runner.base import Done, LogLine, answer_later
 
 
 class FakeClock:
@@ -76,6 +76,18 @@ class FakeRunner:
         self.calls: list[tuple[str, bytes]] = []
         self.deadlines_ms: list[int | None] = []
         """How long the caller of each of ``calls`` would wait."""
+        self._later: set[asyncio.Task[None]] = set()
+
+    def submit(
+        self, function: str, payload: bytes, *, deadline_ms: int | None = None, done: Done
+    ) -> None:
+        """Answer later."""
+        answer_later(self._later, self.invoke(function, payload, deadline_ms=deadline_ms), done)
+
+    def stop(self) -> None:
+        """Answer nothing more."""
+        for task in self._later:
+            task.cancel()
 
     async def invoke(
         self, function: str, payload: bytes, *, deadline_ms: int | None = None

@@ -102,7 +102,7 @@ class Hostile:
         return b"" if first.opcode == 0xA else first.payload
 
     def _is_answered(self) -> bool:
-        return not any(session._answering for session in self.world.data_plane._sessions.values())
+        return not any(session._unanswered for session in self.world.data_plane._sessions.values())
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,10 @@
 Rules: areas 5A to 5D of the rule table, 10.17.
 """
 
-from collections.abc import Mapping
-from typing import Final, assert_never
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
+from typing import Any, Final, assert_never
 
 from socketstack.clock import Clock
 from socketstack.core import addressing, events, replies
@@ -23,6 +25,42 @@ from socketstack.store import Store
 from socketstack.trace import NO_DETAIL, Step, Trace
 
 _REASON_MAX_CHARACTERS: Final = 400
+
+_logger = logging.getLogger(__name__)
+
+
+Reply = Callable[[str | None], None]
+"""Takes the frame for the client, or None for silence."""
+Work = Coroutine[Any, Any, None]
+
+
+class _Asked:
+    """One message on its way; ``answer`` it once."""
+
+    __slots__ = (
+        *("_is_answered", "_reply", "began_seconds", "connection"),
+        *("event", "facts", "message", "route"),
+    )
+
+    route: Route
+    """Who takes it, once that is known; so are ``event`` and ``began_seconds``."""
+    event: events.MessageEvent
+    began_seconds: float
+    facts: Facts | None
+    """What the stage's logs want to know; None when it logs nothing."""
+
+    def __init__(self, connection: Connection, message: Message, reply: Reply) -> None:
+        self.connection = connection
+        self.message = message
+        self.facts = None
+        self._reply = reply
+        self._is_answered = False
+
+    def answer(self, frame: str | None) -> None:
+        """Tell whoever asked; the first answer counts."""
+        if not self._is_answered:
+            self._is_answered = True
+            self._reply(frame)
 
 
 class Dispatch:
@@ -47,8 +85,30 @@ class Dispatch:
         self._ids = ids
         self._trace = trace
 
-    def received(self, text: str) -> Message:
-        """A message as it came, with ids of its own (5.25)."""
+    def handle(self, connection: Connection, text: str, reply: Reply) -> Work | None:
+        """Answer one message. Raises nothing: what fails inside becomes an error frame.
+
+        The route is chosen from what is deployed now, not from what was at the handshake
+        (10.17).
+
+        Args:
+            connection: Whose message it is.
+            text: The message as it came.
+            reply: Told once: the frame for the client, or None for silence; perhaps before this
+                returns.
+
+        Returns:
+            What has still to be run as a task, for integrations that need one; else None.
+        """
+        asked = _Asked(connection, self._received(text), reply)
+        try:
+            return self._begin(asked)
+        except Exception as error:  # noqa: BLE001 - the border: no message may end its connection
+            self._failed(asked, error)
+            return None
+
+    def _received(self, text: str) -> Message:
+        """A message with ids of its own (5.25)."""
         return Message(
             text=text,
             message_id=self._ids.socket_id(),
@@ -56,61 +116,39 @@ class Dispatch:
             received_at_ms=self._clock.now_ms(),
         )
 
-    async def handle(self, connection: Connection, message: Message) -> str | None:
-        """Answer one message; returns the frame for the client, None for silence.
-
-        The route is chosen from what is deployed now, not from what was at the handshake
-        (10.17).
-        """
+    def _begin(self, asked: "_Asked") -> Work | None:
+        connection, message = asked.connection, asked.message
         stage = self._store.deployed_stage(connection.api_id, connection.stage_name)
-        facts = self._logs.message(stage, connection, message)
-        reply = await self._answer(stage, connection, message, facts)
-        if facts is not None:
-            self._logs.replied(facts, reply)
-        match reply:
-            case replies.Send():
-                self._tell(connection, message.request_id, Step.REPLY, _size(reply.text))
-                return reply.text
-            case replies.Silence():
-                self._tell(
-                    connection,
-                    message.request_id,
-                    Step.REPLY,
-                    f"none: {reply.reason}",
-                    cause=reply.cause,
-                )
-                return None
-            case replies.ErrorFrame():
-                self._tell(
-                    connection,
-                    message.request_id,
-                    Step.ERROR,
-                    f"{reply.message}: {reply.reason}",
-                    cause=reply.cause,
-                    detail={"frame": str(reply.message)},
-                )
-                return replies.error_frame(
-                    reply.message, connection.connection_id, message.request_id
-                )
-            case _:
-                assert_never(reply)
-
-    async def _answer(
-        self,
-        stage: DeployedStage | None,
-        connection: Connection,
-        message: Message,
-        facts: Facts | None,
-    ) -> replies.Reply:
+        asked.facts = self._logs.message(stage, connection, message)
         if stage is None:
             reason = "The stage is not deployed any more."
-            return replies.ErrorFrame(
+            frame = replies.ErrorFrame(
                 message=replies.FrameMessage.FORBIDDEN, reason=reason, cause=Cause.STAGE_GONE
             )
+            self._answer(asked, frame)
+            return None
+        route = self._choose(stage, asked)
+        if isinstance(route, replies.ErrorFrame):
+            self._answer(asked, route)
+            return None
+        asked.route = route
+        asked.event = events.message_event(
+            route.route_key, connection, message, variables=stage.settings.variables
+        )
+        asked.began_seconds = self._clock.monotonic_seconds()
+        exchange = _exchange(stage, route, connection, asked.event)
+        if isinstance(exchange, Unreachable):
+            self._called(asked, exchange)
+        elif not self._pipeline.starts(exchange, partial(self._called, asked)):
+            return self._call(asked, exchange)
+        return None
+
+    def _choose(self, stage: DeployedStage, asked: "_Asked") -> Route | replies.ErrorFrame:
+        message = asked.message
         selection = explain_route(stage.snapshot, message.text)
         taker = selection.route.route_key if selection.route else "nobody"
         self._tell(
-            connection,
+            asked.connection,
             message.request_id,
             Step.MESSAGE,
             f"{_size(message.text)} for {taker}: {_short(selection.reason)}",
@@ -126,8 +164,8 @@ class Dispatch:
                 reason=f"{_short(selection.reason)} [5.05]",
                 cause=Cause.NO_ROUTE,
             )
-        if facts is not None:
-            facts.route_key = selection.route.route_key
+        if asked.facts is not None:
+            asked.facts.route_key = selection.route.route_key
         throttled = self._throttling.message(stage, selection.route.route_key)
         if throttled is not None:
             return replies.ErrorFrame(
@@ -135,33 +173,39 @@ class Dispatch:
                 reason=throttled.reason,
                 cause=throttled.cause,
             )
-        return await self._call(stage, selection.route, connection, message, facts)
+        return selection.route
 
-    async def _call(
-        self,
-        stage: DeployedStage,
-        route: Route,
-        connection: Connection,
-        message: Message,
-        facts: Facts | None,
-    ) -> replies.Reply:
-        event = events.message_event(
-            route.route_key, connection, message, variables=stage.settings.variables
-        )
-        began = self._clock.monotonic_seconds()
-        outcome = await self._invoke(stage, route, connection, event)
+    async def _call(self, asked: "_Asked", exchange: Exchange) -> None:
+        try:
+            outcome: Result | Exception = await self._pipeline.call(exchange)
+        except Exception as error:  # noqa: BLE001 - told below, as what a runner tells is
+            outcome = error
+        self._called(asked, outcome)
+
+    def _called(self, asked: "_Asked", outcome: Result | Exception) -> None:
+        """An integration has done its part; raises nothing."""
+        if isinstance(outcome, Exception):
+            self._failed(asked, outcome)
+            return
+        try:
+            self._answer(asked, self._weigh(asked, outcome))
+        except Exception as error:  # noqa: BLE001 - the border, as in ``handle``
+            self._failed(asked, error)
+
+    def _weigh(self, asked: "_Asked", outcome: Result) -> replies.Reply:
+        """What the client gets for what an integration gave."""
+        route, message = asked.route, asked.message
+        took_ms = (self._clock.monotonic_seconds() - asked.began_seconds) * 1000
         if not isinstance(outcome, Unreachable | replies.Rejection):
-            took_ms = (self._clock.monotonic_seconds() - began) * 1000
             self._tell(
-                connection,
+                asked.connection,
                 message.request_id,
                 Step.INVOKED,
                 f"{route.route_key} took {took_ms:.1f} ms",
                 detail=steps.call(route, outcome, took_ms),
             )
-        if facts is not None:
-            took_ms = (self._clock.monotonic_seconds() - began) * 1000
-            stage_facts.called(facts, route.integration, event, outcome, round(took_ms))
+        if asked.facts is not None:
+            stage_facts.called(asked.facts, route.integration, asked.event, outcome, round(took_ms))
         match outcome:
             case InvokeResult():
                 return replies.for_route(route, outcome)
@@ -177,10 +221,46 @@ class Dispatch:
                 return outcome.frame()
             case replies.BackendResponse():
                 for warning in outcome.warnings:
-                    self._tell(connection, message.request_id, Step.WARNING, warning)
+                    self._tell(asked.connection, message.request_id, Step.WARNING, warning)
                 return replies.backend_reply(route, outcome)
             case _:
                 assert_never(outcome)
+
+    def _answer(self, asked: "_Asked", reply: replies.Reply) -> None:
+        connection, request_id = asked.connection, asked.message.request_id
+        if asked.facts is not None:
+            self._logs.replied(asked.facts, reply)
+        match reply:
+            case replies.Send():
+                self._tell(connection, request_id, Step.REPLY, _size(reply.text))
+                asked.answer(reply.text)
+            case replies.Silence():
+                summary = f"none: {reply.reason}"
+                self._tell(connection, request_id, Step.REPLY, summary, cause=reply.cause)
+                asked.answer(None)
+            case replies.ErrorFrame():
+                self._tell(
+                    connection,
+                    request_id,
+                    Step.ERROR,
+                    f"{reply.message}: {reply.reason}",
+                    cause=reply.cause,
+                    detail={"frame": str(reply.message)},
+                )
+                frame = replies.error_frame(reply.message, connection.connection_id, request_id)
+                asked.answer(frame)
+            case _:
+                assert_never(reply)
+
+    def _failed(self, asked: "_Asked", error: Exception) -> None:
+        """The engine itself failed."""
+        connection, request_id = asked.connection, asked.message.request_id
+        client = f"{connection.connection_id} from {connection.source_ip}"
+        _logger.error("A message of %s failed", client, exc_info=error)
+        reason = "The engine failed; its log says why."
+        self._tell(connection, request_id, Step.ERROR, reason, cause=Cause.INTERNAL)
+        message = replies.FrameMessage.INTERNAL_SERVER_ERROR
+        asked.answer(replies.error_frame(message, connection.connection_id, request_id))
 
     async def disconnected(self, connection: Connection, code: int, reason: str) -> None:
         """Run ``$disconnect`` for a connection that is gone; no failure has an effect (8.19)."""
@@ -201,7 +281,10 @@ class Dispatch:
             variables=stage.settings.variables,
         )
         began = self._clock.monotonic_seconds()
-        outcome = await self._invoke(stage, route, connection, event)
+        exchange = _exchange(stage, route, connection, event)
+        outcome: Result = (
+            exchange if isinstance(exchange, Unreachable) else await self._pipeline.call(exchange)
+        )
         took_ms = (self._clock.monotonic_seconds() - began) * 1000
         if facts is not None:
             stage_facts.called(facts, route.integration, event, outcome, round(took_ms))
@@ -214,35 +297,6 @@ class Dispatch:
             reason, cause = failure
             summary = f"$disconnect failed: {reason}"
             self._tell(connection, request_id, Step.ERROR, summary, cause=cause, detail=detail)
-
-    async def _invoke(
-        self,
-        stage: DeployedStage,
-        route: Route,
-        connection: Connection,
-        event: events.MessageEvent | events.DisconnectEvent,
-    ) -> Result:
-        if route.integration is None:
-            reason = f"The route {route.route_key} has no integration to call."
-            return Unreachable(reason, Cause.NO_INTEGRATION)
-        source_arn = addressing.route_arn(
-            region=connection.region,
-            account_id=connection.account_id,
-            api_id=connection.api_id,
-            stage_name=connection.stage_name,
-            route_key=route.route_key,
-            partition=stage.snapshot.partition,
-        )
-        return await self._pipeline.call(
-            Exchange(
-                route=route,
-                integration=route.integration,
-                snapshot=stage.snapshot,
-                event=event,
-                source_arn=source_arn,
-                variables=stage.settings.variables,
-            )
-        )
 
     def _tell(
         self,
@@ -264,6 +318,34 @@ class Dispatch:
             cause=cause,
             detail=detail,
         )
+
+
+def _exchange(
+    stage: DeployedStage,
+    route: Route,
+    connection: Connection,
+    event: events.MessageEvent | events.DisconnectEvent,
+) -> Exchange | Unreachable:
+    """An event on its way to its route's integration, where there is one."""
+    if route.integration is None:
+        reason = f"The route {route.route_key} has no integration to call."
+        return Unreachable(reason, Cause.NO_INTEGRATION)
+    source_arn = addressing.route_arn(
+        region=connection.region,
+        account_id=connection.account_id,
+        api_id=connection.api_id,
+        stage_name=connection.stage_name,
+        route_key=route.route_key,
+        partition=stage.snapshot.partition,
+    )
+    return Exchange(
+        route=route,
+        integration=route.integration,
+        snapshot=stage.snapshot,
+        event=event,
+        source_arn=source_arn,
+        variables=stage.settings.variables,
+    )
 
 
 def _short(reason: str) -> str:

@@ -5,16 +5,16 @@ one answers a protocol error by closing the transport at once, and a client that
 then gets a reset in place of the close code. The reader's queue keeps the order: what came before
 an offence is read first, then the offence as ``WebSocketError``.
 
-``GuardedHandler.set_parser`` and ``aiohttp._websocket`` are inside aiohttp; tests with real
-sockets hold both against the installed version.
+``GuardedHandler.set_parser`` and ``aiohttp._websocket`` with its queue are inside aiohttp; tests
+with real sockets hold both against the installed version.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 
-from aiohttp import EofStream, web
+from aiohttp import EofStream, WSMessage, web
 from aiohttp._websocket.reader import WebSocketDataQueue
 from aiohttp.http import HttpProcessingError, WebSocketError, WebSocketReader
 from aiohttp.web_protocol import RequestHandler
@@ -36,18 +36,16 @@ class Inbox:
         "_reader",
         "_waiter",
         "is_lost",
+        "on_arrival",
         "on_lost",
-        "read",
     )
 
     is_lost: bool
     """Whether the connection is lost; messages that came before may still wait."""
     on_lost: Callable[[], None] | None
     """Called when it is, however many messages wait."""
-    read: Callable[[], Awaitable[Any]]
-    """The next message, whole and within the limits: TEXT with ``str``, PING or PONG with bytes,
-    CLOSE with code (0: none) and reason. Raises ``EofStream`` when the connection is lost
-    and ``WebSocketError`` with the close code after an offence; ``gone`` is all that follows."""
+    on_arrival: Callable[[], None] | None
+    """Called when there is something to ``take``."""
 
     def __init__(self, protocol: RequestHandler, loop: asyncio.AbstractEventLoop) -> None:
         self._protocol = protocol
@@ -60,13 +58,31 @@ class Inbox:
         self.is_lost = False
         self.on_lost = None
         self._waiter: asyncio.Future[None] | None = None
-        self.read = self._queue.read
+        self.on_arrival = None
+
+    def take(self) -> WSMessage | None:
+        """The next message, whole and within the limits; None when none is there yet.
+
+        TEXT with ``str``, PING or PONG with bytes, CLOSE with code (0: none) and reason. Raises
+        ``EofStream`` when the connection is lost and ``WebSocketError`` with the close code after
+        an offence; ``gone`` is all that follows.
+        """
+        queue = self._queue
+        if not queue._buffer and not queue.is_eof():  # noqa: SLF001 - see above
+            return None
+        try:
+            queue.read().send(None)  # it does not wait, since something is there
+        except StopIteration as found:
+            message: WSMessage = found.value
+            return message
+        raise AssertionError
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
         """Take bytes. Never ends the connection by itself: that is the session's."""
         guard = self._guard
         if guard.is_plain(data):
             guard.is_over = self._reader.feed_data(data)[0]
+            self._arrived()
             return False, b""
         was_over = guard.is_over
         passed = guard.passed(data)
@@ -75,6 +91,7 @@ class Inbox:
             guard.is_over = True
         elif guard.offence is not None and not was_over:
             self._queue.set_exception(WebSocketError(guard.offence, "not allowed"))
+        self._arrived()
         self._wake()
         return False, b""
 
@@ -85,10 +102,11 @@ class Inbox:
             self.on_lost()
         if not self._guard.is_over:  # else the queue would forget the offence
             self._reader.feed_eof()
+        self._arrived()
         self._wake()
 
     def interrupt(self) -> None:
-        """Wake the reader with ``EofStream``: the session has ended.
+        """``take`` raises ``EofStream`` from now on: the session has ended.
 
         What still comes is skipped, so the socket is read again where messages had stopped that:
         else nobody would see the client's close frame.
@@ -108,6 +126,10 @@ class Inbox:
     @property
     def _is_gone(self) -> bool:
         return self.is_lost or self._guard.has_closed
+
+    def _arrived(self) -> None:
+        if self.on_arrival is not None:
+            self.on_arrival()
 
     def _wake(self) -> None:
         if self._waiter is not None and self._is_gone and not self._waiter.done():

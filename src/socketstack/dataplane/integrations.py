@@ -77,6 +77,37 @@ class Integrations:
             )
         return await call(integration, payload, source_arn, variables)
 
+    def start(
+        self,
+        integration: Integration,
+        payload: bytes,
+        *,
+        source_arn: str,
+        variables: Mapping[str, str],
+        done: Callable[[Outcome | Exception], None],
+    ) -> None:
+        """Call a Lambda proxy integration as ``call`` does, and tell ``done``, perhaps at once.
+
+        ``done`` raises nothing; it gets an exception where ``call`` would raise.
+        """
+        function = self.function(
+            integration.integration_uri or "",
+            source_arn=source_arn,
+            role_arn=integration.credentials_arn,
+            variables=variables,
+            method=integration.integration_method,
+        )
+        if isinstance(function, Unreachable):
+            done(function)
+            return
+        timeout_ms = integration.timeout_ms
+        self._runner.submit(
+            function,
+            payload,
+            deadline_ms=timeout_ms,
+            done=lambda told: done(_outcome(told, timeout_ms)),
+        )
+
     async def _aws_proxy(
         self,
         integration: Integration,
@@ -116,13 +147,10 @@ class Integrations:
         if isinstance(function, Unreachable):
             return function
         try:
-            return await self._runner.invoke(function, payload, deadline_ms=timeout_ms)
-        except TimeoutError:
-            return TimedOut(timeout_ms)
-        except RunnerError as error:
-            is_throttled = isinstance(error, FunctionThrottled)
-            cause = Cause.FUNCTION_THROTTLED if is_throttled else Cause.FUNCTION_UNAVAILABLE
-            return Unreachable(str(error), cause)
+            told = await self._runner.invoke(function, payload, deadline_ms=timeout_ms)
+        except (TimeoutError, RunnerError) as error:
+            return _shortfall(error, timeout_ms)
+        return told
 
     def function(
         self,
@@ -161,6 +189,22 @@ class Integrations:
             reason = f"the role {role_arn} names a stage variable that is not set"
             return PolicyDecision(is_allowed=False, reason=reason)
         return self._roles.may(role, INVOKE_FUNCTION, function)
+
+
+def _outcome(told: InvokeResult | Exception, timeout_ms: int) -> Outcome | Exception:
+    """What a runner told: an outcome, or the error of an engine that is broken."""
+    if isinstance(told, TimeoutError | RunnerError):
+        return _shortfall(told, timeout_ms)
+    return told
+
+
+def _shortfall(error: TimeoutError | RunnerError, timeout_ms: int) -> TimedOut | Unreachable:
+    """Why there is no result."""
+    if isinstance(error, TimeoutError):
+        return TimedOut(timeout_ms)
+    is_throttled = isinstance(error, FunctionThrottled)
+    cause = Cause.FUNCTION_THROTTLED if is_throttled else Cause.FUNCTION_UNAVAILABLE
+    return Unreachable(str(error), cause)
 
 
 _Call = Callable[[Integration, bytes, str, Mapping[str, str]], Awaitable[Outcome]]

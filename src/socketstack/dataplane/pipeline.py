@@ -8,6 +8,7 @@ Rules: 1.51, 5.36, 5.49, 5.69, 5.74.
 
 import base64
 import binascii
+from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
@@ -17,7 +18,7 @@ from socketstack.core.causes import Cause
 from socketstack.core.model import IntegrationType
 from socketstack.core.replies import FrameMessage, Rejection
 from socketstack.dataplane.exchange import Exchange, Result
-from socketstack.dataplane.integrations import Integrations
+from socketstack.dataplane.integrations import Integrations, Outcome
 
 if TYPE_CHECKING:
     from socketstack.dataplane.backends.base import AwsServices
@@ -60,6 +61,28 @@ class Pipeline:
         if exchange.integration.integration_type is IntegrationType.AWS_PROXY:
             return await self._call_proxy(exchange)
         return await self._mapping().call(exchange)
+
+    def starts(self, exchange: Exchange, done: Callable[[Outcome | Exception], None]) -> bool:
+        """Have an event answered without a task where that is possible, and tell ``done``.
+
+        That is so for Lambda proxies whose events need neither a model nor a conversion, which
+        is most of what an engine does. False, and nothing done, for all others: ``call`` them.
+        """
+        integration = exchange.integration
+        if (
+            integration.integration_type is not IntegrationType.AWS_PROXY
+            or exchange.route.model_selection_expression is not None
+            or integration.content_handling_strategy == _TO_BINARY
+        ):
+            return False
+        self._integrations.start(
+            integration,
+            exchange.payload(),
+            source_arn=exchange.source_arn,
+            variables=exchange.variables,
+            done=done,
+        )
+        return True
 
     async def stop(self) -> None:
         """Close connections and end workers."""

@@ -12,7 +12,6 @@ Rules: 5.19, 6.01 to 6.13, 7.17, 7.25 to 7.28, area 8.
 
 import asyncio
 import contextlib
-import logging
 from typing import Final
 
 from aiohttp import EofStream, WSMessage, WSMsgType
@@ -30,7 +29,6 @@ from socketstack.core.lifecycle import (
     runs_disconnect,
 )
 from socketstack.core.model import Connection
-from socketstack.core.replies import FrameMessage, error_frame
 from socketstack.dataplane.dispatch import Dispatch
 from socketstack.dataplane.frames import Inbox
 from socketstack.dataplane.outgoing import close_frame, data_frames, pong_frame
@@ -61,8 +59,6 @@ _OFFENCES: Final = {
     1009: Event.TOO_BIG,
 }
 
-_logger = logging.getLogger(__name__)
-
 
 class Session:
     """One open socket; also the ``Peer`` through which others reach it."""
@@ -88,7 +84,10 @@ class Session:
         self._state = State.OPEN
         self._ending = DISCONNECTS[Event.LOST]
         self._is_over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._answering: set[asyncio.Task[None]] = set()
+        self._is_reading = False
+        self._unanswered = 0
+        self._all_answered: asyncio.Future[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         inbox.on_lost = self._leave_store
 
     # Peer
@@ -112,8 +111,10 @@ class Session:
         """Read until the connection ends, then run ``$disconnect``; raises nothing of its own."""
         if self._inbox.is_lost:
             self._leave_store()
+        self._inbox.on_arrival = self._read
+        self._read()
         try:
-            await self._read()
+            await self._is_over
             if self._state is State.CLOSING:
                 await self._inbox.gone()
         finally:
@@ -124,10 +125,9 @@ class Session:
                 self.connection, self._ending.status_code, self._ending.reason
             )
             self._state = advance(self._state, Event.DISCONNECTED)
-            if self._answering:
-                await asyncio.wait(self._answering)
+            await self._wait_for_answers()
         finally:
-            for task in self._answering:
+            for task in self._tasks:
                 task.cancel()
 
     def end(self, cause: Event) -> None:
@@ -152,18 +152,27 @@ class Session:
             asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._transport.abort)
         self._transport.close()
 
-    async def _read(self) -> None:
+    def _read(self) -> None:
+        """Take what has come, as far as it may be taken now: no more than are answered at once."""
+        if self._is_reading:
+            return  # an answer that was there at once; whoever reads goes on
+        self._is_reading = True
         try:
-            while self._state is State.OPEN:
-                await self._receive(await self._inbox.read())
+            while self._state is State.OPEN and self._unanswered < MESSAGES_AT_ONCE:
+                message = self._inbox.take()
+                if message is None:
+                    return
+                self._receive(message)
         except EofStream:
             self._forget(Event.LOST)  # or we ended it: then this changes nothing
         except WebSocketError as offence:
             self.end(_OFFENCES.get(offence.code, Event.PROTOCOL_ERROR))
+        finally:
+            self._is_reading = False
 
-    async def _receive(self, message: WSMessage) -> None:
+    def _receive(self, message: WSMessage) -> None:
         if message.type is WSMsgType.TEXT:
-            await self._take(message.data)
+            self._take(message.data)
         elif message.type is WSMsgType.PING:
             self._pong(message.data)
         elif message.type is WSMsgType.CLOSE:
@@ -186,7 +195,8 @@ class Session:
         if is_first:
             self._ending = ending or DISCONNECTS[cause]
             self._leave_store()
-            self._is_over.set_result(None)
+            if not self._is_over.done():  # cancelled with whoever waits for it
+                self._is_over.set_result(None)
             code = self._ending.status_code
             summary = f"{code} {self._ending.reason}".rstrip() + f" ({cause})"
             self._tell(Step.CLOSED, summary, _CAUSES.get(cause))
@@ -208,33 +218,27 @@ class Session:
 
     # Messages
 
-    async def _take(self, text: str) -> None:
+    def _take(self, text: str) -> None:
         self._store.touch(self.connection.connection_id, self._clock.now_ms())
-        while len(self._answering) >= MESSAGES_AT_ONCE:
-            await asyncio.wait(
-                {*self._answering, self._is_over}, return_when=asyncio.FIRST_COMPLETED
-            )
-            if self._state is not State.OPEN:
-                return  # nobody is left to answer
-        task = asyncio.get_running_loop().create_task(self._answer(text))
-        self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
+        self._unanswered += 1
+        work = self._dispatch.handle(self.connection, text, self._answered)
+        if work is not None:
+            task = asyncio.get_running_loop().create_task(work)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    async def _answer(self, text: str) -> None:
-        message = self._dispatch.received(text)
-        try:
-            reply = await self._dispatch.handle(self.connection, message)
-        except Exception:
-            # The border: nothing that a message does may end the connection.
-            _logger.exception("A message of %s failed", self.describe())
-            self._tell(Step.ERROR, "The engine failed; its log says why.", Cause.INTERNAL)
-            reply = error_frame(
-                FrameMessage.INTERNAL_SERVER_ERROR,
-                self.connection.connection_id,
-                message.request_id,
-            )
-        if reply is not None:
-            self._reply(reply)
+    def _answered(self, frame: str | None) -> None:
+        self._unanswered -= 1
+        if frame is not None:
+            self._reply(frame)
+        self._read()
+        if self._all_answered is not None and not (self._unanswered or self._all_answered.done()):
+            self._all_answered.set_result(None)
+
+    async def _wait_for_answers(self) -> None:
+        if self._unanswered:
+            self._all_answered = asyncio.get_running_loop().create_future()
+            await self._all_answered
 
     def _reply(self, text: str) -> None:
         with contextlib.suppress(Gone):

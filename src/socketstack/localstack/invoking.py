@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from socketstack.core.model import FailureKind, InvokeResult
 from socketstack.errors import FunctionNotFound, FunctionThrottled, FunctionUnavailable
+from socketstack.runner.base import Done, answer_later
 from socketstack.services.aws_app import AnswersCalls
 from socketstack.services.http import AwsRequest
 
@@ -21,6 +22,13 @@ class InvokingRunner:
     def __init__(self, app: AnswersCalls, *, region: str) -> None:
         self._app = app
         self._region = region
+        self._later: set[asyncio.Task[None]] = set()
+
+    def submit(
+        self, function: str, payload: bytes, *, deadline_ms: int | None = None, done: Done
+    ) -> None:
+        """Call a function by its ARN once, and tell ``done``."""
+        answer_later(self._later, self.invoke(function, payload, deadline_ms=deadline_ms), done)
 
     async def invoke(
         self, function: str, payload: bytes, *, deadline_ms: int | None = None

@@ -1,9 +1,10 @@
 """What the rest of the engine knows of function execution: protocols and plain values."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from socketstack.core.model import InvokeResult
 
@@ -120,8 +121,22 @@ class LogSink(Protocol):
         ...
 
 
+Done = Callable[[InvokeResult | Exception], None]
+"""Told once what a call gave, or which of ``Runner.invoke``'s errors it met. Raises nothing."""
+
+
 class Runner(Protocol):
     """Runs functions."""
+
+    def submit(
+        self, function: str, payload: bytes, *, deadline_ms: int | None = None, done: Done
+    ) -> None:
+        """Call a function once, as ``invoke`` does, and tell ``done`` what came of it.
+
+        For the event loop's thread. ``done`` may be called before this returns. What costs no
+        task and no turn of the loop is quick: this is the way of every message.
+        """
+        ...
 
     async def invoke(
         self, function: str, payload: bytes, *, deadline_ms: int | None = None
@@ -141,3 +156,20 @@ class Runner(Protocol):
             TimeoutError: ``deadline_ms`` passed.
         """
         ...
+
+
+def answer_later(
+    running: "set[asyncio.Task[None]]", call: Coroutine[Any, Any, InvokeResult], done: Done
+) -> None:
+    """``Runner.submit`` for runners that only know ``invoke``; ``running`` keeps the tasks."""
+
+    async def answer() -> None:
+        try:
+            told: InvokeResult | Exception = await call
+        except Exception as error:  # noqa: BLE001 - whoever is told decides about it
+            told = error
+        done(told)
+
+    task = asyncio.get_running_loop().create_task(answer())
+    running.add(task)
+    task.add_done_callback(running.discard)

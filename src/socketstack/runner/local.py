@@ -26,6 +26,7 @@ from socketstack.runner import reports
 from socketstack.runner.base import (
     UNKNOWN_CREDENTIALS,
     Credentials,
+    Done,
     Function,
     FunctionCatalog,
     LiveFolder,
@@ -159,27 +160,42 @@ class LocalRunner:
 
         A caller that is cancelled or out of time leaves its call running to its end.
         """
-        if self._is_stopped:
-            raise FunctionUnavailable("The engine is stopping.")
-        found = self._catalog.find(function)
-        self._count(found)
-        loop = asyncio.get_running_loop()
-        outcome: asyncio.Future[InvokeResult] = loop.create_future()
+        waiting: asyncio.Future[InvokeResult] = asyncio.get_running_loop().create_future()
+
+        def done(outcome: InvokeResult | Exception) -> None:
+            if waiting.done():
+                return  # the caller was cancelled
+            if isinstance(outcome, Exception):
+                waiting.set_exception(outcome)
+            else:
+                waiting.set_result(outcome)
+
+        self.submit(function, payload, deadline_ms=deadline_ms, done=done)
+        return await waiting
+
+    def submit(
+        self, function: str, payload: bytes, *, deadline_ms: int | None = None, done: Done
+    ) -> None:
+        """Call a function once; see ``runner.base.Runner.submit``."""
+        try:
+            if self._is_stopped:
+                raise FunctionUnavailable("The engine is stopping.")
+            found = self._catalog.find(function)
+            self._count(found)
+        except RunnerError as error:
+            done(error)
+            return
         call = Call(
             function=found,
             payload=payload,
             request_id=self._ids.uuid(),
-            outcome=outcome,
+            done=done,
             on_end=self._count_off,
         )
+        if deadline_ms is not None:
+            loop = asyncio.get_running_loop()
+            call.expiry = loop.call_later(deadline_ms / 1000, call.give_up, TimeoutError())
         self._admit(call)
-        if deadline_ms is None:
-            return await outcome
-        expiry = loop.call_later(deadline_ms / 1000, call.give_up, TimeoutError())
-        try:
-            return await outcome
-        finally:
-            expiry.cancel()
 
     def set_live(self, function_name: str, folders: Sequence[LiveFolder]) -> None:
         """Watch a function's sources from now on; no folders end that.

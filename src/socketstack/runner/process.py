@@ -17,7 +17,7 @@ from typing import Final
 from socketstack.clock import Clock
 from socketstack.core.model import FailureKind, InvokeResult, Json
 from socketstack.runner import memory, reports
-from socketstack.runner.base import Function
+from socketstack.runner.base import Done, Function
 from socketstack.runner.channel import Channel, Received, Sent
 from socketstack.runner.children import Command, Start
 from socketstack.runner.logs import ProcessLog
@@ -47,33 +47,42 @@ class Launch:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Call:
-    """One call of a function and the future that its caller waits for.
+    """One call of a function and what its caller waits for.
 
     It ends once, by ``answer`` or ``refuse``, also when nobody waits any more; ``on_end`` is
-    called then.
+    called then. ``done`` is called once, at its end or when the caller gives up before.
     """
 
     function: Function
     payload: bytes
     request_id: str
-    outcome: asyncio.Future[InvokeResult]
+    done: Done
     on_end: Callable[["Call"], None]
+    expiry: asyncio.TimerHandle | None = None
+    """When the caller gives up; None for never."""
+    _is_told: bool = False
 
     def answer(self, result: InvokeResult) -> None:
         """Give the caller its result, if it still waits."""
         self.on_end(self)
-        if not self.outcome.done():
-            self.outcome.set_result(result)
+        self._tell(result)
 
-    def refuse(self, error: BaseException) -> None:
-        """Raise in the caller, if it still waits."""
+    def refuse(self, error: Exception) -> None:
+        """Give the caller an error, if it still waits."""
         self.on_end(self)
-        self.give_up(error)
+        self._tell(error)
 
-    def give_up(self, error: BaseException) -> None:
-        """Raise in the caller, if it still waits; the call itself goes on."""
-        if not self.outcome.done():
-            self.outcome.set_exception(error)
+    def give_up(self, error: Exception) -> None:
+        """Give the caller an error, if it still waits; the call itself goes on."""
+        self._tell(error)
+
+    def _tell(self, outcome: InvokeResult | Exception) -> None:
+        if self._is_told:
+            return
+        self._is_told = True
+        if self.expiry is not None:
+            self.expiry.cancel()
+        self.done(outcome)
 
 
 class State(Enum):
@@ -186,18 +195,33 @@ class FunctionProcess:
     def _finish(
         self,
         payload: bytes,
-        failure: FailureKind | None,
+        failure: FailureKind,
         *,
         lines: Sequence[str] = (),
         status: str = "",
         error_type: str = "",
     ) -> None:
+        ended = self._settle(payload, failure, lines=lines, status=status, error_type=error_type)
+        if ended is not None:
+            call, result = ended
+            call.answer(result)
+
+    def _settle(
+        self,
+        payload: bytes,
+        failure: FailureKind | None,
+        *,
+        lines: Sequence[str] = (),
+        status: str = "",
+        error_type: str = "",
+    ) -> tuple[Call, InvokeResult] | None:
+        """End the present call's part of the log; the call and its result, None without one."""
         call, self._call = self._call, None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if call is None:
-            return
+            return None
         self._begin(call)
         duration_ms = (self._clock.monotonic_seconds() - self._began_seconds) * 1000
         figures = reports.Figures(
@@ -220,7 +244,7 @@ class FunctionProcess:
             duration_ms=duration_ms,
         )
         self._is_cold = False
-        call.answer(result)
+        return call, result
 
     # What the process says
 
@@ -241,9 +265,13 @@ class FunctionProcess:
     def _answered(self, body: bytes, failure: FailureKind | None) -> None:
         # The process wrote its output before its answer, so all of it is in the pipe by now.
         self._drain()
-        self._finish(body, failure)
+        ended = self._settle(body, failure)
+        # Free first: what the caller does next may need a process again.
         self._set_idle()
         self._on_free(self)
+        if ended is not None:
+            call, result = ended
+            call.answer(result)
 
     def _ready(self, *, is_borrowing: bool) -> None:
         if not is_borrowing:
