@@ -8,13 +8,14 @@ import base64
 import secrets
 import string
 import threading
-import uuid
 from typing import Protocol
 
 _ALPHABET = string.ascii_lowercase + string.digits
 _SOCKET_ID_BYTES = 11
 _UUID_BYTES = 16
 _DRAWN_BYTES = 4096
+_VARIANTS = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
+"""A version 4 UUID's 17th digit says which kind of UUID it is, in two of its bits."""
 
 
 class Ids(Protocol):
@@ -61,4 +62,7 @@ class RandomIds:
 
     def uuid(self) -> str:
         """A UUID, as Lambda uses for its request ids."""
-        return str(uuid.UUID(bytes=self._bytes(_UUID_BYTES), version=4))
+        drawn = self._bytes(_UUID_BYTES).hex()
+        variant = _VARIANTS[drawn[16]]
+        # As `uuid.UUID(bytes=…, version=4)` writes it, in a third of the time.
+        return f"{drawn[:8]}-{drawn[8:12]}-4{drawn[13:16]}-{variant}{drawn[17:20]}-{drawn[20:]}"

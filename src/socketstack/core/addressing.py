@@ -11,6 +11,7 @@ Rules: 1.16, 1.55, 2.01, 2.02, 2.18, 2.45, 3.04, 3.26, 4.06, 5.64, 5.68, 7.01 to
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -139,8 +140,11 @@ def function_of(integration_uri: str, variables: Mapping[str, str]) -> str | Non
         None when the URI calls no function, or a stage variable is not set.
     """
     uri = substituted(integration_uri, variables)
-    if uri is None:
-        return None
+    return None if uri is None else _function_of(uri)
+
+
+@lru_cache(maxsize=1024)  # asked for every message
+def _function_of(uri: str) -> str | None:
     match = _INTEGRATION_URI.fullmatch(uri)
     arn = match.group(1) if match else uri
     return arn if _FUNCTION_ARN.fullmatch(arn) else None
@@ -148,6 +152,8 @@ def function_of(integration_uri: str, variables: Mapping[str, str]) -> str | Non
 
 def substituted(text: str, variables: Mapping[str, str]) -> str | None:
     """A text with its ``${stageVariables.NAME}`` replaced; None when one is not set. Rule 5.64."""
+    if "${" not in text:
+        return text
     names = set(_VARIABLE.findall(text))
     if not names <= variables.keys():
         return None

@@ -282,30 +282,34 @@ def request_context(
     disconnect: tuple[int, str] | None = None,
 ) -> RequestContext:
     """The ``requestContext`` of an event; ``disconnect`` is close code and reason (2.39, 8.07)."""
-    members: dict[str, object] = {
-        "routeKey": route_key,
-        "disconnectStatusCode": disconnect[0] if disconnect else None,
-        "authorizer": None if connection.authorizer is None else dict(connection.authorizer),
-        "messageId": message_id,
-        "eventType": str(event_type),
-        "extendedRequestId": request_id,
-        "requestTime": request_time(time_ms),
-        "messageDirection": "IN",
-        "disconnectReason": disconnect[1] if disconnect else None,
-        "stage": connection.stage_name,
-        "connectedAt": connection.connected_at_ms,
-        "requestTimeEpoch": time_ms,
-        "identity": _identity(connection),
-        "requestId": request_id,
-        "domainName": connection.domain_name,
-        "connectionId": connection.connection_id,
-        "apiId": connection.api_id,
-    }
-    present = {name: value for name, value in members.items() if value is not None}
-    return cast("RequestContext", present)  # every required member is set above
+    # In the order of AWS's own events; what is not there is left out, not null.
+    members: dict[str, object] = {"routeKey": route_key}
+    if disconnect is not None:
+        members["disconnectStatusCode"] = disconnect[0]
+    if connection.authorizer is not None:
+        members["authorizer"] = dict(connection.authorizer)
+    if message_id is not None:
+        members["messageId"] = message_id
+    members["eventType"] = event_type.value
+    members["extendedRequestId"] = request_id
+    members["requestTime"] = request_time(time_ms)
+    members["messageDirection"] = "IN"
+    if disconnect is not None:
+        members["disconnectReason"] = disconnect[1]
+    members["stage"] = connection.stage_name
+    members["connectedAt"] = connection.connected_at_ms
+    members["requestTimeEpoch"] = time_ms
+    members["identity"] = _identity(connection)
+    members["requestId"] = request_id
+    members["domainName"] = connection.domain_name
+    members["connectionId"] = connection.connection_id
+    members["apiId"] = connection.api_id
+    return cast("RequestContext", members)  # every required member is set above
 
 
 def _identity(connection: Connection) -> Identity:
+    if not connection.identity and connection.user_agent is not None:
+        return {"userAgent": connection.user_agent, "sourceIp": connection.source_ip}
     known = {
         **connection.identity,
         "userAgent": connection.user_agent,

@@ -24,7 +24,9 @@ MISSING: Final = Missing.MISSING
 def read_json(text: str | bytes) -> Json | Missing:
     """A JSON text's value, or ``MISSING`` when it is not JSON. Never raises."""
     try:
-        value: Json = json.loads(text, parse_constant=_refuse)
+        if not isinstance(text, str):
+            text = text.decode(json.detect_encoding(text), "surrogatepass")
+        value: Json = _DECODER.decode(text)
     except (ValueError, RecursionError):
         return MISSING
     return value
@@ -35,12 +37,18 @@ def _refuse(constant: str) -> Json:
     raise ValueError(constant)
 
 
+# Made once: `json.loads` makes one for every text, which takes longer than to read a short one.
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse)
+
+
 def as_text(value: Json) -> str:
     """A JSON value as the text that is compared with keys. Rules 5.14, 5.15.
 
     Arrays become ``[item1, item2]`` without quotes; objects, of which nothing is documented,
     ``{name=item}``, as the same Java runtime would write them.
     """
+    if isinstance(value, str):
+        return value
     pieces: list[str] = []
     rest: list[tuple[bool, Json]] = [(False, value)]
     while rest:  # not recursive: a message may nest deeper than Python's stack

@@ -310,6 +310,8 @@ def _status(value: Json) -> int | None:
 def _subprotocols(answer: dict[str, Json]) -> tuple[str, ...] | None:
     """The returned subprotocols, each once, or None when the headers are not valid."""
     single, multiple = answer.get("headers"), answer.get("multiValueHeaders")
+    if single is None and multiple is None:
+        return ()
     if not isinstance(single, dict | None) or not isinstance(multiple, dict | None):
         return None
     found: dict[str, None] = {}

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
+import orjson
+
 from socketstack.core.jsontext import as_text
 from socketstack.core.model import ApiSnapshot, EventType, Integration, Json, Route
 from socketstack.core.replies import BackendResponse, Rejection
@@ -51,7 +53,11 @@ class Exchange:
 
     def payload(self) -> bytes:
         """The event as a proxy function gets it."""
-        return json.dumps(self.event, separators=(",", ":")).encode()
+        try:
+            return orjson.dumps(self.event)
+        except TypeError:
+            # What an authorizer returned may hold more than UTF-8 or 64 bits can.
+            return json.dumps(self.event, separators=(",", ":")).encode()
 
     def context(self, **more: Json) -> dict[str, Json]:
         """``$context`` of templates and mappings: what an authorizer returned is texts (3.18)."""

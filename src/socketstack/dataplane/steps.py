@@ -29,11 +29,9 @@ def identity_sources(found: Resolved) -> Detail:
 
 def authorizer_call(chosen: Authorizer, outcome: Result, took_ms: float) -> Detail:
     """Which authorizer was called, and how that went."""
-    return {
-        "authorizerId": chosen.authorizer_id,
-        "target": chosen.authorizer_uri,
-        **_outcome(outcome, took_ms),
-    }
+    detail: Detail = {"authorizerId": chosen.authorizer_id, "target": chosen.authorizer_uri}
+    _add_outcome(detail, outcome, took_ms)
+    return detail
 
 
 def decision(made: Decision) -> Detail:
@@ -58,10 +56,12 @@ def permission(made: PolicyDecision) -> Detail:
 
 def selection(chosen: Selection, expression: str, shown_key: str | None) -> Detail:
     """Which key a message gave, by which expression, and who takes it."""
+    if shown_key is not None and not shown_key.isascii():
+        # A message can hold half a surrogate pair, which no stream of events can carry.
+        shown_key = shown_key.encode("utf-8", "backslashreplace").decode()
     return {
         "expression": expression,
-        # A message can hold half a surrogate pair, which no stream of events can carry.
-        "evaluatedKey": shown_key and shown_key.encode("utf-8", "backslashreplace").decode(),
+        "evaluatedKey": shown_key,
         "routeKey": chosen.route.route_key if chosen.route else None,
     }
 
@@ -71,14 +71,15 @@ def call(route: Route, outcome: Result, took_ms: float) -> Detail:
     detail: Detail = {"routeKey": route.route_key}
     integration = route.integration
     if integration is not None:
-        detail["integrationType"] = str(integration.integration_type)
+        detail["integrationType"] = integration.integration_type.value
         if integration.integration_uri:
             detail["target"] = integration.integration_uri
-    return {**detail, **_outcome(outcome, took_ms)}
+    _add_outcome(detail, outcome, took_ms)
+    return detail
 
 
-def _outcome(outcome: Result, took_ms: float) -> Detail:
-    detail: Detail = {"durationMs": round(took_ms, 1)}
+def _add_outcome(detail: Detail, outcome: Result, took_ms: float) -> None:
+    detail["durationMs"] = round(took_ms, 1)
     match outcome:
         case InvokeResult():
             detail["functionRequestId"] = outcome.request_id
@@ -91,4 +92,3 @@ def _outcome(outcome: Result, took_ms: float) -> Detail:
             detail["timedOutAfterMs"] = outcome.after_ms
         case _:
             pass  # nothing was called
-    return detail

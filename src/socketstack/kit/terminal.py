@@ -4,9 +4,11 @@ import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from rich.console import Console
+from rich.control import strip_control_codes
 from rich.text import Text
 
 _COLOURS: Final = {
@@ -37,24 +39,41 @@ def print_event(event: Mapping[str, Any], console: Console | None = None) -> Non
         target.print(event_line(event), soft_wrap=True)
     else:
         # A log file: what rich would do for colours and widths costs more than the step did.
-        target.file.write(event_line(event).plain + "\n")
+        target.file.write(_plain_line(event))
         target.file.flush()
 
 
 def event_line(event: Mapping[str, Any]) -> Text:
     """One event as a line: time, step, whose connection, what happened."""
+    return Text.assemble(*_parts(event))
+
+
+def _plain_line(event: Mapping[str, Any]) -> str:
+    text = "".join(part for part, _style in _parts(event))
+    # As rich's own texts: what a client sent must not steer the reader's terminal.
+    return strip_control_codes(text) + "\n"
+
+
+def _parts(event: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """A line's texts, each with its style."""
     if "step" not in event:
-        return Text(f"{event.get('lostEvents', '?')} events came too fast to be shown", "yellow")
+        lost = event.get("lostEvents", "?")
+        return [(f"{lost} events came too fast to be shown", "yellow")]
     step = str(event["step"])
-    moment = datetime.fromtimestamp(event["time"] / _MS, tz=UTC).astimezone()
+    seconds, milliseconds = divmod(event["time"], _MS)
     connection = str(event.get("connectionId", ""))[:_ID_CHARACTERS]
-    return Text.assemble(
-        (f"{moment:%H:%M:%S}.{event['time'] % _MS:03d} ", "dim"),
+    return [
+        (f"{_local_time(seconds)}.{milliseconds:03d} ", "dim"),
         (f"{step:<{_STEP_WIDTH}} ", _COLOURS.get(step, "")),
         (f"{connection:<{_ID_CHARACTERS}} ", "dim"),
-        str(event["summary"]),
+        (str(event["summary"]), ""),
         *_refusal_lines(event),
-    )
+    ]
+
+
+@lru_cache(maxsize=4)  # a busy engine prints a thousand lines in a second
+def _local_time(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, tz=UTC).astimezone():%H:%M:%S}"
 
 
 def _refusal_lines(event: Mapping[str, Any]) -> list[tuple[str, str]]:

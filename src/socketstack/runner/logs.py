@@ -1,5 +1,6 @@
 """One process's log: bytes from its pipe become lines for the sink, with bounded memory."""
 
+from collections import deque
 from typing import Final
 
 from socketstack.clock import Clock
@@ -13,7 +14,6 @@ CALL_MAX_LINES: Final = 20_000
 """What one call may log; what goes beyond is counted and dropped, and the log says so."""
 TAIL_BYTES: Final = 4 * 1024
 
-_TAIL_SLACK_BYTES: Final = 16 * TAIL_BYTES
 _TRACED_LINES: Final = 200
 _TRACED_CHARACTERS: Final = 1000
 
@@ -35,7 +35,7 @@ class ProcessLog:
         self._clock = clock
         self._partial = b""
         self._waiting: list[LogLine] = []
-        self._tail = bytearray()
+        self._tail: deque[str] = deque(maxlen=TAIL_BYTES)
         self._request_id = ""
         self._bytes = 0
         self._lines = 0
@@ -59,16 +59,17 @@ class ProcessLog:
             self._partial = self._partial[LINE_MAX_BYTES:]
 
     def note(self, text: str) -> None:
-        """Take a line of Lambda's own, whatever the budget says."""
-        self._keep(text)
+        """Take a line, whatever the budget says."""
+        self._keep(text, self._clock.now_ms())
 
     def end(self, lines: list[str]) -> bytes:
         """A call ends with lines of Lambda's own; returns its last 4 KB."""
         self._end_partial()
+        now_ms = self._clock.now_ms()
         for line in lines:
-            self._keep(line)
+            self._keep(line, now_ms)
         self.flush()
-        return bytes(self._tail[-TAIL_BYTES:])
+        return self._last_bytes()
 
     def flush(self) -> None:
         """Hand what waits to the sink."""
@@ -86,7 +87,7 @@ class ProcessLog:
             self._take(self._partial)
             self._partial = b""
         if self._dropped:
-            self._keep(f"socketstack: {self._dropped} more lines of this call were dropped")
+            self.note(f"socketstack: {self._dropped} more lines of this call were dropped")
             self._dropped = 0
 
     def _take(self, line: bytes) -> None:
@@ -101,7 +102,7 @@ class ProcessLog:
             return
         # The bootstrap keeps a record of several lines together with carriage returns.
         text = piece.decode("utf-8", "replace").rstrip("\r").replace("\r", "\n")
-        self._keep(text)
+        self.note(text)
         if self._lines <= _TRACED_LINES:
             self._trace.emit(
                 Step.LOG,
@@ -111,8 +112,17 @@ class ProcessLog:
                 function=self._function.name,
             )
 
-    def _keep(self, text: str) -> None:
-        self._waiting.append(LogLine(time_ms=self._clock.now_ms(), text=text))
-        self._tail += text[-TAIL_BYTES:].encode() + b"\n"
-        if len(self._tail) > _TAIL_SLACK_BYTES:
-            del self._tail[:-TAIL_BYTES]
+    def _keep(self, text: str, now_ms: int) -> None:
+        self._waiting.append(LogLine(time_ms=now_ms, text=text))
+        self._tail.append(text)
+
+    def _last_bytes(self) -> bytes:
+        """The last 4 KB of the present call's lines."""
+        pieces: list[bytes] = []
+        missing = TAIL_BYTES
+        while missing > 0 and self._tail:
+            # A character has at least one byte, so no more of them are needed.
+            pieces.append(self._tail.pop()[-missing:].encode() + b"\n")
+            missing -= len(pieces[-1])
+        self._tail.clear()
+        return b"".join(reversed(pieces))[-TAIL_BYTES:]

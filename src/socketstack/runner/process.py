@@ -12,11 +12,13 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final
 
 from socketstack.clock import Clock
 from socketstack.core.model import FailureKind, InvokeResult, Json
 from socketstack.runner import memory, reports
+from socketstack.runner.alarm import Alarm
 from socketstack.runner.base import Done, Function
 from socketstack.runner.channel import Channel, Received, Sent
 from socketstack.runner.children import Command, Start
@@ -58,9 +60,10 @@ class Call:
     request_id: str
     done: Done
     on_end: Callable[["Call"], None]
-    expiry: asyncio.TimerHandle | None = None
-    """When the caller gives up; None for never."""
+    is_limited: bool = False
+    """Whether a process runs it that will end it after the function's own timeout."""
     _is_told: bool = False
+    _expiry: asyncio.TimerHandle | None = None
 
     def answer(self, result: InvokeResult) -> None:
         """Give the caller its result, if it still waits."""
@@ -76,13 +79,24 @@ class Call:
         """Give the caller an error, if it still waits; the call itself goes on."""
         self._tell(error)
 
+    def expire(self, seconds: float) -> None:
+        """Have the caller give up after so many seconds, if it still waits then."""
+        if not self._is_told:
+            loop = asyncio.get_running_loop()
+            self._expiry = loop.call_later(seconds, self.give_up, TimeoutError())
+
     def _tell(self, outcome: InvokeResult | Exception) -> None:
         if self._is_told:
             return
         self._is_told = True
-        if self.expiry is not None:
-            self.expiry.cancel()
+        if self._expiry is not None:
+            self._expiry.cancel()
         self.done(outcome)
+
+
+@lru_cache(maxsize=256)
+def _json_text(value: str | tuple[str, ...]) -> str:
+    return json.dumps(value)
 
 
 class State(Enum):
@@ -131,7 +145,7 @@ class FunctionProcess:
         self._call: Call | None = None
         self._is_begun = False
         self._is_cold = True
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._time_out)
         self._started_seconds = self._began_seconds = clock.monotonic_seconds()
         self._init_ms = 0.0
         self._peak_mb = 0
@@ -163,13 +177,11 @@ class FunctionProcess:
             # AWS loads the handler a second time then, within the call's own time.
             allowed_ms -= round(self._init_ms)
         self._begin(call)
-        head = json.dumps(
-            {
-                "id": call.request_id,
-                "arn": function.invoked_arn,
-                "deadline": now_ms + allowed_ms,
-                "names": list(self._engine_names()),
-            }
+        call.is_limited = self._has_limits
+        names = _json_text(tuple(self._engine_names()))
+        head = (
+            f'{{"id": "{call.request_id}", "arn": {_json_text(function.invoked_arn)}, '
+            f'"deadline": {now_ms + allowed_ms}, "names": {names}}}'
         ).encode()
         length = len(head).to_bytes(_HEAD_LENGTH_BYTES, "big")
         self._channel.send(Sent.CALL, length, head, call.payload)
@@ -177,7 +189,7 @@ class FunctionProcess:
 
     def _limit(self, allowed_ms: float) -> None:
         if self._has_limits:
-            self._timer = self._loop.call_later(max(allowed_ms, 0) / 1000, self._time_out)
+            self._alarm.set(max(allowed_ms, 0) / 1000)
 
     def _begin(self, call: Call) -> None:
         """Open the call's part of the log; a call that never reaches its process has one too."""
@@ -217,9 +229,7 @@ class FunctionProcess:
     ) -> tuple[Call, InvokeResult] | None:
         """End the present call's part of the log; the call and its result, None without one."""
         call, self._call = self._call, None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.clear()
         if call is None:
             return None
         self._begin(call)
@@ -277,8 +287,7 @@ class FunctionProcess:
         if not is_borrowing:
             self._borrowed_mb = 0
         self._init_ms = (self._clock.monotonic_seconds() - self._started_seconds) * 1000
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.clear()
         self._drain()
         self._log.flush()
         self._event(f"started in {self._init_ms:.0f} ms (cold)")
@@ -365,6 +374,7 @@ class FunctionProcess:
 
     def _end(self) -> None:
         self.state = State.ENDED
+        self._alarm.close()
         self._channel.close()
         self._kill_group()
         self._reaper = self._loop.create_task(self._reap())

@@ -17,7 +17,7 @@ TIMEOUT_ERROR: Final = "Sandbox.Timedout"
 _MS: Final = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Figures:
     """What a REPORT line tells about one call."""
 
