@@ -1,6 +1,4 @@
 """A local-first kit for secured WebSocket APIs on AWS."""
 
-from importlib.metadata import version
-
-__version__ = version("socketstack")
+__version__ = "0.1.0"
 __all__ = ["__version__"]

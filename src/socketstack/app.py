@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -41,9 +41,9 @@ from socketstack.services.api_keys import ApiKeysApi
 from socketstack.services.aws_actions import AwsActions
 from socketstack.services.aws_app import AnswersCalls, AwsApp
 from socketstack.services.certificates import AccountCertificates
-from socketstack.services.cloudformation import CloudFormation
 from socketstack.services.functions import FunctionPermits, InvokeApi, MotoFunctions
 from socketstack.services.guard import Guard
+from socketstack.services.http import AwsRequest, AwsResponse
 from socketstack.services.identities import IamRoles, Identities, IdentityRecords
 from socketstack.services.moto_app import MotoApp
 from socketstack.services.stage_logs import AccountLogging, StageLogQueue
@@ -53,6 +53,9 @@ from socketstack.store import Store
 from socketstack.tls import LocalAuthority
 from socketstack.trace import Step, Trace, TraceEvent
 from socketstack.workfolder import make_work_folder
+
+if TYPE_CHECKING:
+    from socketstack.services.cloudformation import CloudFormation
 
 _BODY_MAX_BYTES: Final = 512 * 1024 * 1024
 _HTTP_CLOSE_SECONDS: Final = 0.2
@@ -225,13 +228,23 @@ class Engine:
         return self.runner
 
     def _add_cloudformation(self, plane: ControlPlane) -> None:
-        self._cloudformation = CloudFormation(
-            moto=self._moto, plane=plane, clock=self.clock, ids=self.ids, trace=self.trace
-        )
-        self._moto.replace_service("cloudformation", self._cloudformation.handle)
+        self._cloudformation: CloudFormation | None = None
+
+        async def handle(request: AwsRequest) -> AwsResponse:
+            if self._cloudformation is None:
+                # Loaded by its first call: an engine that nobody deploys to need not wait for it.
+                from socketstack.services.cloudformation import CloudFormation  # noqa: PLC0415
+
+                self._cloudformation = CloudFormation(
+                    moto=self._moto, plane=plane, clock=self.clock, ids=self.ids, trace=self.trace
+                )
+            return await self._cloudformation.handle(request)
+
+        self._moto.replace_service("cloudformation", handle)
 
     async def _stop_services(self) -> None:
-        await self._cloudformation.stop()
+        if self._cloudformation is not None:
+            await self._cloudformation.stop()
         await self._invoke.stop()
 
     def _front_door(self, plane: ControlPlane, invoke: AnswersCalls) -> FrontDoor:
