@@ -323,6 +323,9 @@ class Engine:
             "pid": os.getpid(),
             "endpoint": self.endpoint,
             "connections": self.store.connection_count(),
+            "calls": self.runner.call_count(),
+            "functionProcesses": dict[str, Json](self.runner.process_counts()),
+            "tasks": len(asyncio.all_tasks()),
         }
 
 

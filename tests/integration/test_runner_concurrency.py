@@ -107,3 +107,17 @@ async def test_call_that_fails_gives_its_place_back(world: World) -> None:
         results = [await world.invoke("event") for _ in range(2)]
 
         assert all(result.failure is not None for result in results)
+
+
+async def test_runner_tells_calls_and_processes(world: World, tmp_path: Path) -> None:
+    """Calls count while they run, in line or not; processes stay for the next call."""
+    world.add(GATED, name="gated")
+    assert (world.runner.call_count(), world.runner.process_counts()) == (0, {})
+    running = asyncio.create_task(world.call(str(tmp_path), name="gated"))
+    await eventually((tmp_path / "begun").exists)
+
+    assert (world.runner.call_count(), world.runner.process_counts()) == (1, {"gated": 1})
+
+    (tmp_path / "gate").touch()
+    await running
+    assert (world.runner.call_count(), world.runner.process_counts()) == (0, {"gated": 1})

@@ -197,6 +197,17 @@ class LocalRunner:
         if deadline_ms is not None and not (call.is_limited and found.timeout_ms <= deadline_ms):
             call.expire(deadline_ms / 1000)
 
+    def process_counts(self) -> dict[str, int]:
+        """How many processes each called function has, all its versions together."""
+        counts: Counter[str] = Counter()
+        for (arn, _version), room in self._rooms.items():
+            counts[arn.rsplit(":", 1)[1]] += room.pool.process_count
+        return dict(counts)
+
+    def call_count(self) -> int:
+        """How many calls run or wait in line."""
+        return self._running.total()
+
     def set_live(self, function_name: str, folders: Sequence[LiveFolder]) -> None:
         """Watch a function's sources from now on; no folders end that.
 

@@ -59,6 +59,11 @@ class Pool:
         self._ending: set[FunctionProcess] = set()
         self._waiting: deque[Call] = deque()
 
+    @property
+    def process_count(self) -> int:
+        """Processes that run or wait for calls."""
+        return len(self._editions)
+
     def use(self, edition: Edition) -> None:
         """Run all further calls on this edition."""
         self.edition = edition
