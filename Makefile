@@ -1,5 +1,5 @@
 # `make` alone lists what there is. Variables: PYTHON, TARGET, TEMPLATE, STACK_NAME, MESSAGE, TO, KICK,
-# USER_ID, ENDPOINT, YES, IAC=terraform, PARAMETERS="Name=value ...", TAGS="key=value ...", USAGE and
+# USER_ID, ENDPOINT, YES, BENCH, SECTIONS, PEERS, IAC=terraform, PARAMETERS="Name=value ...", TAGS="key=value ...", USAGE and
 # everything in .env.example, on the command line or in the environment.
 
 # Taken as they were typed: neither make nor the shell reads anything into a message.
@@ -75,7 +75,7 @@ integration-test: ## run the example system against TARGET
 parity: ## check AWS's rules from outside (any TARGET; ENDPOINT=http://host:port for another tool)
 	@scripts/run parity $(ARGS)
 
-bench: ## measure start, memory and echo rates
+bench: ## measure against other servers (BENCH=quick|full, SECTIONS="echo idle", PEERS=no, ENDPOINT=...)
 	@scripts/venv dev
 	@.venv/bin/python -m benchmarks
 

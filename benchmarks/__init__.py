@@ -1,1 +1,1 @@
-"""Measurements of the engine: figures and ratios, never pass or fail."""
+"""Measurements of the engine: figures and ratios against other servers, each with its goal."""

@@ -1,63 +1,33 @@
-"""The load generator: a process of its own that sends messages and counts the replies.
-
-It speaks just enough of RFC 6455 to be cheap: the frame is built once, masked with zeros, and a
-reply is recognised by its length. It reports its own CPU time, so that a reader can see that
-it was not the bottleneck.
-
-    python -m benchmarks.load URL CLIENTS SECONDS PAYLOAD_BYTES
-"""
+"""Echo: clients that send the next message when the reply to the last has arrived."""
 
 import asyncio
-import base64
-import json
-import os
-import struct
-import sys
 import time
-from urllib.parse import urlsplit
 
-_SMALL, _MEDIUM = 126, 65_536
-_FINAL_TEXT = 0x81
+from benchmarks.load.report import Stopwatch, latencies_ms, say
+from benchmarks.load.socket import AskingSocket, ClientSocket, open_socket
+from benchmarks.wire import FINAL_TEXT, text_frame
 
-
-def text_frame(payload: bytes) -> bytes:
-    """One masked text frame; the mask is zero, so the payload stays readable."""
-    if len(payload) < _SMALL:
-        head = struct.pack("!BB", _FINAL_TEXT, 0x80 | len(payload))
-    elif len(payload) < _MEDIUM:
-        head = struct.pack("!BBH", _FINAL_TEXT, 0x80 | _SMALL, len(payload))
-    else:
-        message = "the load generator sends less than 64 KB"
-        raise ValueError(message)
-    return head + b"\0\0\0\0" + payload
+_WARM_SECONDS = 1.0
+_WARM_ECHOES = 3
+_WARM_MOST_SECONDS = 90
 
 
-class EchoClient(asyncio.Protocol):
-    """One socket that sends the next message when the reply to the last has arrived."""
+class EchoClient(ClientSocket):
+    """Knows a reply by its length, so it looks into none."""
 
-    def __init__(self, host: str, target: str, frame: bytes, reply_bytes: int) -> None:
-        self._frame, self._reply_bytes = frame, reply_bytes
-        key = base64.b64encode(os.urandom(16)).decode()
-        self._handshake = (
-            f"GET {target} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\n"
-            f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
-        ).encode()
-        loop = asyncio.get_running_loop()
-        self.opened: asyncio.Future[None] = loop.create_future()
-        self.latencies: list[float] = []
-        self._received = bytearray()
-        self._is_running = False
+    def __init__(self, url: str, frame: bytes) -> None:
+        super().__init__(url)
+        self._frame = frame
+        self._reply_bytes = len(frame) - 4  # as it was sent, without a mask
+        self._received = 0
+        self._is_echoing = self._is_running = False
         self._sent_at = 0.0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the upgrade."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.write(self._handshake)
+        self.latencies: list[float] = []
+        self.warm = asyncio.Event()
 
     def start(self) -> None:
         """Send the first message."""
-        self._is_running = True
+        self._is_echoing = self._is_running = True
         self._send()
 
     def stop(self) -> None:
@@ -66,77 +36,72 @@ class EchoClient(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Count whole replies."""
-        self._received += data
-        if not self.opened.done():
-            self._upgraded()
-        while len(self._received) >= self._reply_bytes:
-            if self._received[0] != _FINAL_TEXT:
-                self.transport.abort()
-                return
-            del self._received[: self._reply_bytes]
+        if not self._is_echoing:
+            super().data_received(data)
+            return
+        if not self._received and data[0] != FINAL_TEXT:
+            self.transport.abort()
+            return
+        self._received += len(data)
+        if self._received >= self._reply_bytes:
+            self._received = 0
             self.latencies.append(time.perf_counter() - self._sent_at)
+            if len(self.latencies) == _WARM_ECHOES:
+                self.warm.set()
             if self._is_running:
                 self._send()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """A lost socket ends its run."""
-        if not self.opened.done():
-            self.opened.set_exception(exc or ConnectionError("closed during the handshake"))
-
-    def _upgraded(self) -> None:
-        end = self._received.find(b"\r\n\r\n")
-        if end < 0:
-            return
-        status = bytes(self._received).split(b"\r\n", 1)[0]
-        del self._received[: end + 4]
-        if b" 101 " in status:
-            self.opened.set_result(None)
-        else:
-            self.opened.set_exception(ConnectionError(status.decode()))
 
     def _send(self) -> None:
         self._sent_at = time.perf_counter()
         self.transport.write(self._frame)
 
 
-async def run(url: str, clients: int, seconds: float, payload_bytes: int) -> dict[str, float]:
-    """Echo for some seconds; rates and latencies of all clients together."""
-    parts = urlsplit(url)
-    target = parts.path + (f"?{parts.query}" if parts.query else "")
-    payload = (b'{"action":"echo","fill":"' + b"x" * payload_bytes)[: payload_bytes - 2] + b'"}'
-    frame = text_frame(payload)
-    reply_bytes = len(frame) - 4
-    loop = asyncio.get_running_loop()
-    sockets = []
-    for _ in range(clients):
-        _transport, client = await loop.create_connection(
-            lambda: EchoClient(parts.netloc, target, frame, reply_bytes),
-            parts.hostname or "localhost",
-            parts.port or 80,
-        )
-        await client.opened
-        sockets.append(client)
-    for client in sockets:  # the first replies start the function processes: not measured
+def message(payload_bytes: int) -> bytes:
+    """A message for the route ``echo`` of exactly so many bytes."""
+    return (b'{"action":"echo","fill":"' + b"x" * payload_bytes)[: payload_bytes - 2] + b'"}'
+
+
+async def run(url: str, clients: str, seconds: str, payload_bytes: str) -> None:
+    """URL CLIENTS SECONDS PAYLOAD_BYTES: rate and latencies of all clients together."""
+    frame = text_frame(message(int(payload_bytes)))
+    sockets = [await open_socket(lambda: EchoClient(url, frame), url) for _ in range(int(clients))]
+    for client in sockets:
         client.start()
-    await asyncio.sleep(min(1.0, seconds / 2))
+    await _warm_up(sockets, min(_WARM_SECONDS, float(seconds) / 2))
     for client in sockets:
         client.latencies.clear()
-    began, cpu = time.perf_counter(), time.process_time()
-    await asyncio.sleep(seconds)
-    took, used = time.perf_counter() - began, time.process_time() - cpu
+    watch = Stopwatch()
+    await asyncio.sleep(float(seconds))
+    took, cpu = watch.read()
     for client in sockets:
         client.stop()
-    latencies = sorted(latency for client in sockets for latency in client.latencies)
+    latencies = [latency for client in sockets for latency in client.latencies]
+    lost = sum(client.closed.done() for client in sockets)
     for client in sockets:
         client.transport.abort()
-    return {
-        "per_second": len(latencies) / took,
-        "p50_ms": latencies[len(latencies) // 2] * 1000 if latencies else 0.0,
-        "p99_ms": latencies[len(latencies) * 99 // 100] * 1000 if latencies else 0.0,
-        "generator_cpu": used / took,
-    }
+    say(
+        {
+            "echoes": len(latencies),
+            "per_second": len(latencies) / took,
+            **latencies_ms(latencies),
+            "lost": lost,
+            "generator_cpu": cpu,
+        }
+    )
 
 
-if __name__ == "__main__":
-    URL, CLIENTS, SECONDS, PAYLOAD = sys.argv[1:5]
-    print(json.dumps(asyncio.run(run(URL, int(CLIENTS), float(SECONDS), int(PAYLOAD)))))  # noqa: T201
+async def _warm_up(sockets: list[EchoClient], seconds: float) -> None:
+    """Until everybody had a few replies: the first ones start function processes."""
+    everybody = asyncio.gather(*(client.warm.wait() for client in sockets))
+    await asyncio.gather(asyncio.wait_for(everybody, _WARM_MOST_SECONDS), asyncio.sleep(seconds))
+
+
+async def run_calls(url: str, clients: str, text: str) -> None:
+    """URL CLIENTS MESSAGE: one message on each connection at once; when all were answered."""
+    sockets = [await open_socket(lambda: AskingSocket(url), url) for _ in range(int(clients))]
+    watch = Stopwatch()
+    answers = await asyncio.gather(*(each.ask(text.encode()) for each in sockets))
+    took, _cpu = watch.read()
+    for each in sockets:
+        each.transport.abort()
+    say({"seconds": took, "answers": [answer.decode() for answer in answers]})

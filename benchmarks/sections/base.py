@@ -1,0 +1,40 @@
+"""What every section is given, and what it gives."""
+
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from benchmarks.figures import Figure
+from benchmarks.plan import Plan
+from benchmarks.processes import load
+from benchmarks.targets import Target
+
+PAYLOAD_BYTES = 1024
+MB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One run of the bench: its sizes, what is measured, and what it is compared with."""
+
+    plan: Plan
+    ours: Target
+    bare: Target
+    peers: tuple[Target, ...] = ()
+
+    @property
+    def offline(self) -> tuple[Target, ...]:
+        """The peers that goals name: serverless-offline, with Python functions."""
+        return tuple(peer for peer in self.peers if peer.name == "serverless-offline, python")
+
+
+Section = Callable[[Bench], Iterator[Figure]]
+
+
+def echo_p99(bench: Bench) -> float:
+    """Milliseconds that all but a hundredth of one client's echoes take; the median of runs."""
+    p99s: list[float] = [
+        load("echo", bench.ours.url, 1, bench.plan.seconds, PAYLOAD_BYTES)["p99_ms"]
+        for _ in range(bench.plan.runs)
+    ]
+    return statistics.median(p99s)

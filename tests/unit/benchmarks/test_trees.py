@@ -1,0 +1,50 @@
+import os
+from pathlib import Path
+
+from benchmarks.trees import ProcessTree, Usage
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def _process(proc: Path, pid: int, parent: int, *, name: str = "python", pss: int | None) -> None:
+    """A process as /proc shows it; without ``pss`` as one whose shared pages nobody tells."""
+    folder = proc / str(pid)
+    folder.mkdir()
+    fields = ["S", str(parent), *["0"] * 9, str(2 * _TICKS), str(_TICKS), *["0"] * 30]
+    (folder / "stat").write_text(f"{pid} ({name}) {' '.join(fields)}\n")
+    (folder / "status").write_text("Name:\tpython\nVmRSS:\t    500 kB\n")
+    if pss is not None:
+        (folder / "smaps_rollup").write_text(f"Rss:    900 kB\nPss:    {pss} kB\nPss_Dirty: 1 kB\n")
+
+
+def test_usage_counts_the_whole_tree(tmp_path: Path) -> None:
+    """Children and theirs count, siblings do not, whatever a process calls itself."""
+    _process(tmp_path, 10, 1, pss=100)
+    _process(tmp_path, 11, 10, name="a (b) c", pss=20)
+    _process(tmp_path, 12, 11, pss=3)
+    _process(tmp_path, 13, 1, pss=7_000)
+    (tmp_path / "meminfo").write_text("no process")
+
+    usage = ProcessTree(10, tmp_path).usage()
+
+    assert usage == Usage(memory_bytes=123 * 1024, cpu_seconds=9.0, processes=3)
+
+
+def test_usage_falls_back_to_resident_memory(tmp_path: Path) -> None:
+    """Where shared pages are not told, resident ones are better than none."""
+    _process(tmp_path, 10, 1, pss=None)
+    assert ProcessTree(10, tmp_path).usage().memory_bytes == 500 * 1024
+
+
+def test_process_that_has_ended_counts_nothing(tmp_path: Path) -> None:
+    """A tree whose root is gone is empty, not an error: it may end while one looks."""
+    assert ProcessTree(10, tmp_path).usage() == Usage(0, 0.0, 0)
+
+
+def test_own_tree_is_read_from_the_system() -> None:
+    """The real /proc has at least this process, with memory and open files."""
+    tree = ProcessTree(os.getpid())
+    usage = tree.usage()
+    assert os.getpid() in tree.pids()
+    assert usage.memory_bytes > 1024 * 1024
+    assert tree.open_files() >= 3
