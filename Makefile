@@ -1,5 +1,5 @@
 # `make` alone lists what there is. Variables: PYTHON, TARGET, TEMPLATE, STACK_NAME, MESSAGE, TO, KICK,
-# USER_ID, ENDPOINT, YES, BENCH, SECTIONS, PEERS, IAC=terraform, PARAMETERS="Name=value ...", TAGS="key=value ...", USAGE and
+# USER_ID, ENDPOINT, YES, BENCH, SECTIONS, PEERS, SOAK_SECONDS, SOAK_SEED, IAC=terraform, PARAMETERS="Name=value ...", TAGS="key=value ...", USAGE and
 # everything in .env.example, on the command line or in the environment.
 
 # Taken as they were typed: neither make nor the shell reads anything into a message.
@@ -17,7 +17,7 @@ export
 
 .DEFAULT_GOAL := help
 .PHONY: help setup local-up local-down logs token push kick doctor build fmt lint scan types test \
-	integration-test parity bench check aws-deploy aws-destroy aws-cost clean
+	integration-test parity bench soak check aws-deploy aws-destroy aws-cost clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36m%-17s\033[0m %s\n", $$1, $$2}' Makefile
@@ -78,6 +78,10 @@ parity: ## check AWS's rules from outside (any TARGET; ENDPOINT=http://host:port
 bench: ## measure against other servers (BENCH=quick|full, SECTIONS="echo idle", PEERS=no, ENDPOINT=...)
 	@scripts/venv dev
 	@.venv/bin/python -m benchmarks
+
+soak: ## use the engine at random for SOAK_SECONDS=600: counts must come out even, nothing may leak
+	@scripts/venv dev
+	@.venv/bin/python -m benchmarks.soak
 
 check: lint types test ## everything that a change must pass
 

@@ -4,6 +4,7 @@ import io
 import json
 import sys
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ _TRUST = {
         }
     ],
 }
-_ANSWERED = {"echo": "echo", "who": "who", "sleep": "sleeper", "cold": "cold"}
+_ANSWERED = {"echo": "echo", "who": "who", "sleep": "sleeper", "cold": "cold", "soak": "soak"}
 """Routes with an answer, and the functions behind them."""
 _FUNCTIONS = {
     "authorizer": "system.authorizer",
@@ -32,7 +33,10 @@ _FUNCTIONS = {
     "who": "system.who",
     "sleeper": "system.sleeper",
     "cold": "cold.handler",
+    "soak": "soak.handler",
 }
+FUNCTIONS = tuple(_FUNCTIONS)
+"""Names of all functions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +93,13 @@ class Deployment:
         self._api.create_stage(ApiId=api_id, StageName=_STAGE, AutoDeploy=True)
         return self._addresses(api_id)
 
-    def renew(self, number: int) -> None:
-        """Give the cold function another environment: its processes are of no use any more."""
-        self._lambda.update_function_configuration(
-            FunctionName="cold", Environment={"Variables": {"NUMBER": str(number)}}
-        )
+    def renew(self, number: int, functions: Iterable[str] = ("cold",)) -> None:
+        """Give functions another environment: their processes are of no use any more."""
+        for name in functions:
+            self._lambda.update_function_configuration(
+                FunctionName=name,
+                Environment={"Variables": {**self._environment, "NUMBER": str(number)}},
+            )
 
     def _addresses(self, api_id: str) -> Deployed:
         port = self._endpoint.rsplit(":", 1)[1]

@@ -53,6 +53,10 @@ class ProcessTree:
             waiting += children.get(pid, [])
         return found
 
+    def own_memory(self) -> int:
+        """Memory of the process alone, in bytes."""
+        return self._memory(self.pid)
+
     def open_files(self) -> int:
         """File descriptors of the process itself."""
         return sum(1 for _ in (self._proc / str(self.pid) / "fd").iterdir())
@@ -76,6 +80,15 @@ class ProcessTree:
             return _kilobytes(folder / "smaps_rollup", "Pss:")
         except (FileNotFoundError, PermissionError):
             return _kilobytes(folder / "status", "VmRSS:")
+
+
+def is_alive(pid: int, proc: Path = Path("/proc")) -> bool:
+    """Whether a process runs; one that has ended and was not reaped does not."""
+    try:
+        stat = (proc / str(pid) / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat[stat.rindex(")") + _AFTER_NAME] not in "ZX"
 
 
 def _kilobytes(path: Path, name: str) -> int:

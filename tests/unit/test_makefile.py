@@ -29,6 +29,7 @@ _TARGETS = [
     "integration-test",
     "parity",
     "bench",
+    "soak",
     "check",
     "aws-deploy",
     "aws-destroy",

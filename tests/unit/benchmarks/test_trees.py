@@ -1,9 +1,21 @@
 import os
+import subprocess
 from pathlib import Path
 
-from benchmarks.trees import ProcessTree, Usage
+from benchmarks.trees import ProcessTree, Usage, is_alive
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def test_process_is_alive_until_it_ends() -> None:
+    """One that has ended and waits to be reaped is not alive, although the system lists it."""
+    child = subprocess.Popen(["sleep", "600"])
+    assert is_alive(child.pid)
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert not is_alive(child.pid)
+    child.wait()
+    assert not is_alive(child.pid)
 
 
 def _process(proc: Path, pid: int, parent: int, *, name: str = "python", pss: int | None) -> None:
