@@ -2,7 +2,8 @@
 
     BENCH=quick|full SECTIONS="echo connect" PEERS=no ENDPOINT=http://localhost:4566 make bench
 
-Prints one table and writes ``.build/bench.json`` (``BENCH_JSON`` names another file). Figures of
+Prints one table and writes ``.build/bench.json`` (``BENCH_JSON`` names another file), and
+plots beside it (``BENCH_PLOTS`` names another folder). Figures of
 a shared machine mean little by themselves: compare ratios of one run. A goal that is missed is
 told and fails nothing; what could not be measured does.
 """
@@ -19,6 +20,7 @@ from rich.console import Console
 
 from benchmarks import peers, targets
 from benchmarks.plan import chosen_plan, raise_open_files
+from benchmarks.plots import draw_all
 from benchmarks.processes import ROOT, BenchError
 from benchmarks.report import Report, console
 from benchmarks.sections import COMPARED, chosen
@@ -51,7 +53,9 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
     report.show(shown)
     path = Path(environ.get("BENCH_JSON") or ROOT / ".build" / "bench.json")
     report.write(path)
-    shown.print(f"Written to {path}", style="dim")
+    plots = Path(environ.get("BENCH_PLOTS") or path.parent)
+    drawn = draw_all((figure.as_json() for figure in report.figures), plots)
+    shown.print(f"Written to {', '.join(map(str, [path, *drawn]))}", style="dim")
     return 1 if report.problems else 0
 
 

@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -41,6 +41,15 @@ def at_most(bound: float) -> Goal:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a figure stands in a plot: on which line, and at which value across."""
+
+    name: str
+    line: str
+    x: float
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """Values of one thing measured in several runs."""
 
@@ -49,6 +58,7 @@ class Figure:
     unit: str
     values: tuple[float, ...]
     goal: Goal | None = None
+    plot: Place | None = None
 
     def __post_init__(self) -> None:
         if not self.values:
@@ -84,6 +94,7 @@ class Figure:
             "values": list(self.values),
             "goal": str(self.goal) if self.goal else None,
             "verdict": str(self.verdict),
+            "plot": asdict(self.plot) if self.plot else None,
         }
 
 

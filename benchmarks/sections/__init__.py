@@ -1,6 +1,6 @@
 """The sections of the bench, by the names that ``SECTIONS`` knows, in the order they run."""
 
-from benchmarks.sections import cold, connect, echo, growth, idle, push, slow, start
+from benchmarks.sections import cold, connect, echo, growth, idle, memory, push, slow, start
 from benchmarks.sections.base import Section
 
 SECTIONS: dict[str, Section] = {
@@ -14,6 +14,7 @@ SECTIONS: dict[str, Section] = {
     "slow-reader": slow.measure_reader,
     "sleeper": slow.measure_sleeper,
     "idle": idle.measure,
+    "memory": memory.measure,
 }
 COMPARED = frozenset({"echo", "push", "connect"})
 """Sections that measure other servers too, and an endpoint as well as the engine."""

@@ -40,6 +40,8 @@ def _compare(bench: Bench, clients: int) -> Iterator[Figure]:
     yield _of(ours, "lost", f"{name}: sockets lost", "", at_most(0))
     yield _of(ours, "generator_cpu", f"{name}: load generator", "cores")
     for target in targets[1:]:
+        if not all(run["echoes"] for run in runs[target.name]):
+            continue  # its rate of zero is in the table; there is no ratio to nothing
         yield _ratio(bench, target, clients, runs)
 
 

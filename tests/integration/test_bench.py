@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.plots import draw_all
+
 _ROOT = Path(__file__).parents[2]
 
 
@@ -71,6 +73,19 @@ def test_bench_counts_connections_pushes_and_cold_starts(tmp_path: Path) -> None
     idle = _figures(report, "idle")
     assert idle["50 connections held"] == 50
     assert idle["$disconnect calls that ran"] == 50
+
+
+def test_bench_draws_memory(tmp_path: Path) -> None:
+    """The plot beside the JSON has a line for each server, of what the JSON holds."""
+    report = _bench(tmp_path, "memory")
+
+    plot = tmp_path / "memory.svg"
+    text = plot.read_text()
+    assert ">bare aiohttp<" in text
+    assert ">socketstack<" in text
+    assert text.count("<circle") == len(_figures(report, "memory"))
+    assert draw_all(report["figures"], tmp_path) == [plot]
+    assert plot.read_text() == text
 
 
 def test_bench_pushes_at_a_reader_who_does_not_read(tmp_path: Path) -> None:
