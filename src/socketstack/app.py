@@ -317,6 +317,7 @@ class Engine:
             task.add_done_callback(self._closing.discard)
 
     def _health(self) -> dict[str, Json]:
+        counts = self.data_plane.counts
         return {
             "status": "ok",
             "version": __version__,
@@ -326,6 +327,12 @@ class Engine:
             "calls": self.runner.call_count(),
             "functionProcesses": dict[str, Json](self.runner.process_counts()),
             "tasks": len(asyncio.all_tasks()),
+            "counts": {
+                "messages": counts.messages,
+                "replies": counts.replies,
+                "droppedReplies": counts.dropped_replies,
+                "disconnects": counts.disconnects,
+            },
         }
 
 

@@ -15,6 +15,7 @@ from socketstack.core.context import Facts
 from socketstack.core.model import Connection, DeployedStage, InvokeResult, Json, Message, Route
 from socketstack.core.routing import DISCONNECT, explain_route
 from socketstack.dataplane import stage_facts, steps
+from socketstack.dataplane.counts import Counts
 from socketstack.dataplane.exchange import Exchange, Result
 from socketstack.dataplane.integrations import TimedOut, Unreachable
 from socketstack.dataplane.pipeline import Pipeline
@@ -76,9 +77,11 @@ class Dispatch:
         trace: Trace,
         logs: StageLogs,
         throttling: Throttling,
+        counts: Counts,
     ) -> None:
         self._store = store
         self._throttling = throttling
+        self._counts = counts
         self._logs = logs
         self._pipeline = pipeline
         self._clock = clock
@@ -100,6 +103,7 @@ class Dispatch:
         Returns:
             What has still to be run as a task, for integrations that need one; else None.
         """
+        self._counts.messages += 1
         asked = _Asked(connection, self._received(text), reply)
         try:
             return self._begin(asked)
@@ -264,6 +268,10 @@ class Dispatch:
 
     async def disconnected(self, connection: Connection, code: int, reason: str) -> None:
         """Run ``$disconnect`` for a connection that is gone; no failure has an effect (8.19)."""
+        await self._tell_disconnect(connection, code, reason)
+        self._counts.disconnects += 1
+
+    async def _tell_disconnect(self, connection: Connection, code: int, reason: str) -> None:
         stage = self._store.deployed_stage(connection.api_id, connection.stage_name)
         route = None if stage is None else stage.snapshot.routes.get(DISCONNECT)
         request_id = self._ids.socket_id()

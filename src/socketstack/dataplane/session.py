@@ -11,7 +11,6 @@ Rules: 5.19, 6.01 to 6.13, 7.17, 7.25 to 7.28, area 8.
 """
 
 import asyncio
-import contextlib
 from typing import Final
 
 from aiohttp import EofStream, WSMessage, WSMsgType
@@ -29,6 +28,7 @@ from socketstack.core.lifecycle import (
     runs_disconnect,
 )
 from socketstack.core.model import Connection
+from socketstack.dataplane.counts import Counts
 from socketstack.dataplane.dispatch import Dispatch
 from socketstack.dataplane.frames import Inbox
 from socketstack.dataplane.outgoing import close_frame, data_frames, pong_frame
@@ -73,6 +73,7 @@ class Session:
         dispatch: Dispatch,
         clock: Clock,
         trace: Trace,
+        counts: Counts,
     ) -> None:
         self.connection = connection
         self._transport = transport
@@ -81,6 +82,7 @@ class Session:
         self._dispatch = dispatch
         self._clock = clock
         self._trace = trace
+        self._counts = counts
         self._state = State.OPEN
         self._ending = DISCONNECTS[Event.LOST]
         self._is_over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -241,15 +243,19 @@ class Session:
             await self._all_answered
 
     def _reply(self, text: str) -> None:
-        with contextlib.suppress(Gone):
-            try:
-                self._write(text.encode())
-            except LimitExceeded:
-                self._tell(
-                    Step.WARNING,
-                    "A reply is dropped: the client does not read, 1 MB waits for it. [7.17]",
-                    Cause.SLOW_READER,
-                )
+        try:
+            self._write(text.encode())
+        except Gone:
+            self._counts.dropped_replies += 1
+        except LimitExceeded:
+            self._counts.dropped_replies += 1
+            self._tell(
+                Step.WARNING,
+                "A reply is dropped: the client does not read, 1 MB waits for it. [7.17]",
+                Cause.SLOW_READER,
+            )
+        else:
+            self._counts.replies += 1
 
     def _pong(self, data: bytes) -> None:
         # Answers nobody reads must not pile up either.

@@ -25,6 +25,7 @@ from socketstack.core.model import Upgrade
 from socketstack.dataplane.access import ManagementAccess
 from socketstack.dataplane.callers import Callers, NoCallers
 from socketstack.dataplane.connect import Connect
+from socketstack.dataplane.counts import Counts
 from socketstack.dataplane.deadlines import Deadlines
 from socketstack.dataplane.dispatch import Dispatch
 from socketstack.dataplane.handshake import Admitted, Refused, shown_path
@@ -84,6 +85,7 @@ class DataPlane:
         ca_bundle: Path | None = None,
         own_port: int | None = None,
     ) -> None:
+        self.counts = Counts()
         self._store = store
         self._clock = clock
         self._ids = ids
@@ -117,6 +119,7 @@ class DataPlane:
             trace=trace,
             logs=stage_logs,
             throttling=throttling,
+            counts=self.counts,
         )
         self._management = Management(store=store, trace=trace, throttling=throttling)
         self._access = ManagementAccess(
@@ -178,6 +181,7 @@ class DataPlane:
             dispatch=self._dispatch,
             clock=self._clock,
             trace=self._trace,
+            counts=self.counts,
         )
         await self._serve(admitted, session)
         return socket
