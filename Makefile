@@ -16,8 +16,8 @@ STACK_NAME ?= socketstack
 export
 
 .DEFAULT_GOAL := help
-.PHONY: help setup local-up local-down logs token push kick doctor build fmt lint scan types test \
-	integration-test parity bench soak check aws-deploy aws-destroy aws-cost clean
+.PHONY: help setup local-up local-down logs token ticket push kick doctor build fmt lint scan types \
+	test integration-test parity bench soak check aws-deploy aws-destroy aws-cost clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36m%-17s\033[0m %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,9 @@ logs: ## follow every step: handshake, decision, route, function, reply
 
 token: ## mint a short-lived token (USER_ID=demo)
 	@scripts/run token
+
+ticket: ## issue a one-time ticket, where ConnectTickets=true (USER_ID=demo)
+	@scripts/run ticket
 
 push: ## send MESSAGE="text" to clients (TO=all, TO=user:NAME, TO=connection:ID)
 	@scripts/run push

@@ -1,4 +1,4 @@
-"""``python -m webclient serve|up|down|where|token|tokens|push|kick|smoke``.
+"""``python -m webclient serve|up|down|where|token|ticket|tokens|push|kick|smoke``.
 
 Exit codes: 0 done, 1 nobody was reached or the smoke test failed, 2 something the user can fix.
 """
@@ -71,6 +71,7 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     token.add_argument("--audience", help="another audience, to try a refusal")
     token.add_argument("--issuer", help="another issuer, to try a refusal")
     token.set_defaults(command=_token)
+    _add_ticket(commands, settings)
     commands.add_parser(
         "tokens", help="print one good token and two that must be refused, as JSON"
     ).set_defaults(command=_tokens)
@@ -85,6 +86,22 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
         "smoke", help="try refusals, an echo and a push on the deployed stack"
     ).set_defaults(command=_smoke)
     return parser
+
+
+def _add_ticket(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", settings: Settings
+) -> None:
+    ticket = commands.add_parser("ticket", help="issue a one-time ticket and print it")
+    ticket.add_argument(
+        "--user", default=settings.user_id, metavar="ID", help="who connects (USER_ID)"
+    )
+    ticket.add_argument(
+        "--expires-in", type=int, metavar="SECONDS", help="negative: already expired"
+    )
+    ticket.add_argument(
+        "--session", type=int, metavar="SECONDS", help="until its connection must be closed"
+    )
+    ticket.set_defaults(command=_ticket)
 
 
 def _serve(parsed: argparse.Namespace, settings: Settings) -> int:
@@ -108,8 +125,8 @@ def _where(_parsed: argparse.Namespace, settings: Settings) -> int:
 def _places(backend: Backend, port: int) -> str:
     url = backend.stack.websocket_url
     lines = [f"Page       http://localhost:{port}", f"WebSocket  {url}"]
-    if backend.stack.is_local and backend.can_mint:
-        made = backend.mint("demo", lives_seconds=_PASTE_SECONDS)
+    if backend.stack.is_local and backend.can_admit:
+        made = backend.admission("demo", lives_seconds=_PASTE_SECONDS)
         address = f"{url}?token={quote(made.text)}"
         lines += [
             f"Token      {made.text}",
@@ -143,8 +160,21 @@ def _token(parsed: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def _ticket(parsed: argparse.Namespace, settings: Settings) -> int:
+    issued = _backend(settings).issue(
+        parsed.user, lives_seconds=parsed.expires_in, session_seconds=parsed.session
+    )
+    _say(issued.text)
+    return 0
+
+
 def _tokens(_parsed: argparse.Namespace, settings: Settings) -> int:
     backend = _backend(settings)
+    if backend.stack.ticket_table_name:
+        # No good one: a ticket stands one handshake, and the doctor makes several.
+        expired = backend.issue(settings.user_id, lives_seconds=-_EXPIRED_FOR_SECONDS)
+        _say(json.dumps({"expired": expired.text}))
+        return 0
     tokens = {
         "good": backend.mint(settings.user_id),
         "expired": backend.mint(settings.user_id, lives_seconds=-_EXPIRED_FOR_SECONDS),

@@ -56,7 +56,8 @@ async def config(request: web.Request) -> web.StreamResponse:
             "stackName": stack.name,
             "region": stack.region,
             "isLocal": stack.is_local,
-            "canMint": stack.is_local and backend.can_mint,
+            "canMint": stack.is_local and backend.can_admit,
+            "takesTickets": bool(stack.ticket_table_name),
             "websocketUrl": stack.websocket_url,
             "tokenIssuer": stack.token_issuer,
             "tokenAudience": stack.token_audience,
@@ -92,9 +93,9 @@ async def refusal(request: web.Request) -> web.StreamResponse:
 
 
 async def token(request: web.Request) -> web.StreamResponse:
-    """Mint a short-lived token for a user; local demo only."""
+    """Mint a short-lived token or ticket for a user; local demo only."""
     backend = request.app[BACKEND]
-    if not backend.stack.is_local or not backend.can_mint:
+    if not backend.stack.is_local or not backend.can_admit:
         return refuse(
             HTTPStatus.FORBIDDEN,
             "This server mints no tokens: that is for the local demo only. Take one from your "
@@ -104,7 +105,7 @@ async def token(request: web.Request) -> web.StreamResponse:
         user_id = _user_id(await _read_json(request, _USER_EXAMPLE))
     except _BadRequestError as error:
         return refuse(HTTPStatus.BAD_REQUEST, str(error))
-    made = await asyncio.to_thread(backend.mint, user_id)
+    made = await asyncio.to_thread(backend.admission, user_id)
     return web.json_response(
         {"token": made.text, "expiresIn": made.lives_seconds, "userId": user_id}
     )

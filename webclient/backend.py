@@ -9,6 +9,7 @@ from typing import Any, Final
 import boto3
 
 from functions.authorizer.keys import PublishedKeys, SharedSecret
+from functions.authorizer.tickets import Ticket, TicketTable
 from functions.authorizer.verification import Claims, verify
 from functions.push.push import (
     Connection,
@@ -46,9 +47,9 @@ class Backend:
         self._settings = settings
         session = stacks.session(settings)
         endpoint_url = settings.endpoint_url or None
-        self._table = ConnectionTable(
-            session.client("dynamodb", endpoint_url=endpoint_url), stack.table_name
-        )
+        tables = session.client("dynamodb", endpoint_url=endpoint_url)
+        self._table = ConnectionTable(tables, stack.table_name)
+        self._tickets = TicketTable(tables, stack.ticket_table_name)
         self._secret = SharedSecret(
             session.client("secretsmanager", endpoint_url=endpoint_url), stack.token_secret_arn
         )
@@ -104,6 +105,46 @@ class Backend:
             issued_at_seconds=int(time.time()),
             lives_seconds=seconds,
             scope=scope,
+        )
+        return NewToken(text=text, lives_seconds=seconds)
+
+    @property
+    def can_admit(self) -> bool:
+        """Whether ``admission`` can let somebody in: by a ticket, or by a token of our own."""
+        return bool(self.stack.ticket_table_name) or self.can_mint
+
+    def admission(self, user_id: str, *, lives_seconds: int | None = None) -> NewToken:
+        """What opens a connection at this stack: a one-time ticket where it takes those.
+
+        Raises ``ConfigError`` when tokens of an outside issuer are needed.
+        """
+        if self.stack.ticket_table_name:
+            return self.issue(user_id, lives_seconds=lives_seconds)
+        return self.mint(user_id, lives_seconds=lives_seconds)
+
+    def issue(
+        self, user_id: str, *, lives_seconds: int | None = None, session_seconds: int | None = None
+    ) -> NewToken:
+        """A one-time ticket for a user. Raises ``ConfigError`` when the stack takes none.
+
+        Args:
+            user_id: Who connects.
+            lives_seconds: Until it is too late to connect; zero or less gives an expired ticket.
+            session_seconds: Until the connection must be closed; None for no end of its own.
+        """
+        if not self.stack.ticket_table_name:
+            raise ConfigError(
+                f"{self.stack.name} takes no tickets. Deploy it with ConnectTickets=true, or "
+                "connect with a token (python -m webclient token)."
+            )
+        seconds = self._settings.token_ttl_seconds if lives_seconds is None else lives_seconds
+        now = int(time.time())
+        text = self._tickets.issue(
+            Ticket(
+                user_id=user_id,
+                expires_at_seconds=now + seconds,
+                session_ends_at_seconds=None if session_seconds is None else now + session_seconds,
+            )
         )
         return NewToken(text=text, lives_seconds=seconds)
 

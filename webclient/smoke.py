@@ -68,7 +68,7 @@ async def smoke(
             if status not in _REFUSED:
                 raise SmokeTestError(_unexpected(f"with {name}", status, "401 or 403"))
             yield f"with {name}: refused ({status})"
-        if not token and not backend.can_mint:
+        if not token and not backend.can_admit:
             yield (
                 f"with a good token: not tried, {backend.stack.jwks_url} issues them; give one in "
                 "SMOKE_TOKEN"
@@ -115,10 +115,10 @@ async def _admitted(
     backend: Backend, dialled: _Dialled, token: str, patience: Patience
 ) -> AsyncIterator[str]:
     user_id = f"smoke-{uuid.uuid4().hex[:8]}"
-    if token:
+    if token and not backend.stack.ticket_table_name:
         user_id = (await asyncio.to_thread(backend.verify, token)).user_id
     else:
-        token = (await asyncio.to_thread(backend.mint, user_id)).text
+        token = (await asyncio.to_thread(backend.admission, user_id)).text
     try:
         socket = await dialled.client.ws_connect(dialled.url, params={"token": token})
     except aiohttp.WSServerHandshakeError as refused:
@@ -133,6 +133,11 @@ async def _admitted(
         await _push(lambda: backend.push(User(user_id), encode(pushed)).sent, patience)
         await _received(socket, pushed, "the pushed message")
         yield "a push: arrived"
+    if backend.stack.ticket_table_name:
+        status = await dialled.status({"token": token})
+        if status not in _REFUSED:
+            raise SmokeTestError(_unexpected("with a used ticket", status, "401 or 403"))
+        yield f"with a used ticket: refused ({status})"
 
 
 async def _push(push: Callable[[], int], patience: Patience) -> None:
@@ -161,7 +166,11 @@ async def _received(socket: aiohttp.ClientWebSocketResponse, text: str, what: st
 
 def _bad_tokens(backend: Backend) -> dict[str, str]:
     bad = {"a token that is none": f"junk-{uuid.uuid4().hex}"}
-    if backend.can_mint:
+    if backend.stack.ticket_table_name:
+        bad["an expired ticket"] = backend.issue("smoke", lives_seconds=-_EXPIRED_FOR_SECONDS).text
+        if backend.can_mint:
+            bad["a token instead of a ticket"] = backend.mint("smoke").text
+    elif backend.can_mint:
         good = backend.mint("smoke").text
         head, _, signature = good.rpartition(".")
         changed = ("B" if signature.startswith("A") else "A") + signature[1:]

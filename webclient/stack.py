@@ -38,6 +38,8 @@ class Stack:
     token_audience: str
     jwks_url: str = ""
     """Set when the stack takes tokens of an outside issuer only."""
+    ticket_table_name: str = ""
+    """Set when connections are opened with one-time tickets only."""
 
     @property
     def api_id(self) -> str:
@@ -118,6 +120,7 @@ def stack_of(outputs: Mapping[str, str], settings: Settings) -> Stack:
             token_issuer=outputs["TokenIssuer"],
             token_audience=outputs["TokenAudience"],
             jwks_url=outputs.get("JwksUrl", ""),
+            ticket_table_name=outputs.get("TicketTableName", ""),
         )
     except KeyError as error:
         raise ConfigError(

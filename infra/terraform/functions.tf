@@ -15,12 +15,20 @@ locals {
         ALLOWED_ORIGINS  = var.allowed_origins
 
         ENFORCE_TOKEN_EXPIRY = tostring(var.enforce_token_expiry)
+        TICKET_TABLE_NAME    = join("", aws_dynamodb_table.tickets[*].name)
       }
+      # One of the two: who takes tickets reads no key.
       statements = {
-        token-secret = [{
-          actions   = ["secretsmanager:GetSecretValue"]
-          resources = [aws_secretsmanager_secret.token.arn]
-        }]
+        for policy, statements in {
+          tickets = [{
+            actions   = ["dynamodb:UpdateItem"]
+            resources = aws_dynamodb_table.tickets[*].arn
+          }]
+          token-secret = [{
+            actions   = ["secretsmanager:GetSecretValue"]
+            resources = [aws_secretsmanager_secret.token.arn]
+          }]
+        } : policy => statements if(policy == "tickets") == var.connect_tickets
       }
     }
     connections = {

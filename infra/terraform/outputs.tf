@@ -42,3 +42,8 @@ output "token_audience" {
   description = "The claim aud of a good token."
   value       = var.token_audience
 }
+
+output "ticket_table_name" {
+  description = "The table of one-time tickets; who may write to it can issue them. Empty: tokens are taken."
+  value       = join("", aws_dynamodb_table.tickets[*].name)
+}

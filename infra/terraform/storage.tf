@@ -1,4 +1,4 @@
-# What the functions keep: connections, the token key, logs.
+# What the functions keep: connections, tickets, the token key, logs.
 
 resource "aws_dynamodb_table" "connections" {
   name         = "${var.name}-connections"
@@ -28,6 +28,25 @@ resource "aws_dynamodb_table" "connections" {
 
   point_in_time_recovery {
     enabled = var.point_in_time_recovery
+  }
+}
+
+# Hashes of tickets; a row is of no use a minute after it was written.
+resource "aws_dynamodb_table" "tickets" {
+  count = var.connect_tickets ? 1 : 0
+
+  name         = "${var.name}-tickets"
+  billing_mode = "PAY_PER_REQUEST"
+  hash_key     = "ticketHash"
+
+  attribute {
+    name = "ticketHash"
+    type = "S"
+  }
+
+  ttl {
+    attribute_name = "expiresAt"
+    enabled        = true
   }
 }
 

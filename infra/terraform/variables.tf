@@ -50,6 +50,12 @@ variable "enforce_token_expiry" {
   default     = false
 }
 
+variable "connect_tickets" {
+  description = "Connect with one-time tickets of a table of this module, and with nothing else. Sessions then last as their ticket says; enforce_token_expiry has no effect."
+  type        = bool
+  default     = false
+}
+
 variable "allowed_origins" {
   description = "Origins of pages that may connect, separated by commas. Empty: any."
   type        = string

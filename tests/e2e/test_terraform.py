@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from example_system import System
 from twin import describe
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
+
+from functions.authorizer.tickets import Ticket, TicketTable
 
 pytestmark = [
     pytest.mark.terraform,
@@ -70,15 +73,16 @@ class Terraform:
             "init", "-input=false", "-no-color", *([f"-plugin-dir={mirror}"] if mirror else [])
         )
 
-    def apply(self) -> dict[str, Any]:
+    def apply(self, *arguments: str) -> dict[str, Any]:
         """Apply; returns the outputs."""
-        self.run("apply", "-auto-approve", "-input=false", "-no-color")
+        self.run("apply", "-auto-approve", "-input=false", "-no-color", *arguments)
         outputs: dict[str, Any] = json.loads(self.run("output", "-json"))
         return {name: output["value"] for name, output in outputs.items()}
 
-    def assert_nothing_to_change(self) -> None:
+    def assert_nothing_to_change(self, *arguments: str) -> None:
         """A plan right after an apply is empty."""
-        self.run("plan", "-detailed-exitcode", "-input=false", "-no-color", expect=(_NO_CHANGE,))
+        options = ("-detailed-exitcode", "-input=false", "-no-color", *arguments)
+        self.run("plan", *options, expect=(_NO_CHANGE,))
 
     def build(self) -> None:
         """Build the functions for this machine."""
@@ -110,8 +114,6 @@ async def echo(url: str, token: str, message: str) -> str:
 
 def token_for(terraform: Terraform, outputs: dict[str, Any]) -> str:
     """A token signed with the twin's own key."""
-    import time
-
     import jwt
 
     client = terraform.system.client("secretsmanager")
@@ -193,6 +195,30 @@ async def test_changes_in_place_go_live(twin: tuple[Terraform, dict[str, Any]]) 
     assert applied["api_id"] == outputs["api_id"] == back["api_id"]
     assert reply == "extra"
     assert stage["StageVariables"] == {"colour": "blue"}
+
+
+async def test_module_takes_one_time_tickets(twin: tuple[Terraform, dict[str, Any]]) -> None:
+    """With connect_tickets a ticket opens one connection and tokens none; without, as before."""
+    terraform, outputs = twin
+    option = "-var=connect_tickets=true"
+    applied = terraform.apply(option)
+    try:
+        terraform.assert_nothing_to_change(option)
+        table = TicketTable(terraform.system.client("dynamodb"), applied["ticket_table_name"])
+        soon = int(time.time()) + 300
+        ticket = table.issue(Ticket(user_id="terra", expires_at_seconds=soon))
+        reply = await echo(applied["websocket_url"], ticket, "by ticket")
+        for refused in (ticket, token_for(terraform, outputs)):
+            with pytest.raises(InvalidStatus, match="401"):
+                await echo(applied["websocket_url"], refused, "not again")
+        role = terraform.system.client("iam").list_role_policies(RoleName="twin-authorizer")
+    finally:
+        back = terraform.apply()
+
+    assert "by ticket" in reply
+    assert sorted(role["PolicyNames"]) == ["logs", "tickets"]
+    assert back["ticket_table_name"] == ""
+    assert "again" in await echo(back["websocket_url"], token_for(terraform, back), "again")
 
 
 def test_destroy_leaves_nothing(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ _TARGETS = [
     "local-down",
     "logs",
     "token",
+    "ticket",
     "push",
     "kick",
     "doctor",
@@ -264,6 +265,7 @@ def test_target_docker_that_fails_tells_no_address(told: Path) -> None:
         pytest.param("local-down", "-m socketstack compose down --stack-name", id="local-down"),
         pytest.param("logs", "-m socketstack logs|", id="logs"),
         pytest.param("token", "-m webclient token --user=demo|", id="token"),
+        pytest.param("ticket", "-m webclient ticket --user=demo|", id="ticket"),
     ],
 )
 def test_target_docker_is_reached_from_this_machine(

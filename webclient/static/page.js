@@ -11,6 +11,7 @@ import { fault } from "./token.js";
  * @property {boolean} isLocal
  * @property {boolean} canMint
  * @property {string} websocketUrl
+ * @property {boolean} takesTickets
  * @property {string} tokenIssuer
  * @property {string} tokenAudience
  */
@@ -201,7 +202,7 @@ function showRefusal({ ticket: used, error }) {
     return;
   }
   void showWhy();
-  const seen = fault(used.token, config, Date.now() / 1000);
+  const seen = config.takesTickets ? null : fault(used.token, config, Date.now() / 1000);
   if (seen !== null) {
     showProblem("Refused", seen);
     return;

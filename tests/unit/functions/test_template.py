@@ -58,9 +58,18 @@ def of_type(resources: Resources, kind: str) -> dict[str, dict[str, Any]]:
 def statements(resources: Resources) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every statement of every role's own policies, with the role's name."""
     for name, role in of_type(resources, "AWS::IAM::Role").items():
-        for policy in role["Policies"]:
+        for policy in either(role["Policies"]):
             for statement in policy["PolicyDocument"]["Statement"]:
                 yield name, statement
+
+
+def either(values: list[Any]) -> Iterator[Any]:
+    """A list's members, and of a condition what it gives both ways."""
+    for value in values:
+        if set(value) == {"Fn::If"}:
+            yield from either(value["Fn::If"][1:])
+        else:
+            yield value
 
 
 def as_list(value: Any) -> list[Any]:
@@ -155,6 +164,30 @@ def test_only_the_authorizer_reads_the_secret(resources: Resources) -> None:
     assert readers == {"AuthorizerRole"}
 
 
+def test_authorizer_uses_tickets_up_or_reads_the_key(resources: Resources) -> None:
+    """With tickets it may update their table, without it may read the secret; never both."""
+    (choice,) = [
+        policy["Fn::If"]
+        for policy in resources["AuthorizerRole"]["Properties"]["Policies"]
+        if "Fn::If" in policy
+    ]
+
+    condition, with_tickets, without = choice
+    assert condition == resources["TicketTable"]["Condition"] == "UsesTickets"
+    (statement,) = with_tickets["PolicyDocument"]["Statement"]
+    assert statement["Action"] == "dynamodb:UpdateItem"
+    assert statement["Resource"] == {"Fn::GetAtt": ["TicketTable", "Arn"]}
+    assert without["PolicyName"] == "token-secret"
+
+
+def test_ticket_table_has_the_names_of_the_code(resources: Resources) -> None:
+    """Key and time to live are what the authorizer reads; the table exists only where used."""
+    table = resources["TicketTable"]["Properties"]
+
+    assert table["KeySchema"] == [{"AttributeName": "ticketHash", "KeyType": "HASH"}]
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expiresAt", "Enabled": True}
+
+
 def test_roles_are_assumed_by_lambda_and_have_no_managed_policies(resources: Resources) -> None:
     """Only Lambda assumes them, and nothing wider is attached."""
     roles = of_type(resources, "AWS::IAM::Role")
@@ -197,7 +230,7 @@ def test_connection_table_expires_rows_and_finds_them_by_user(resources: Resourc
 
 
 def test_outputs_are_what_clients_need(transformed: dict[str, Any]) -> None:
-    """The web client and the tools read these; only the key set's address is conditional."""
+    """The web client and the tools read these; two are there where their parameter is set."""
     outputs = transformed["Outputs"]
 
     assert set(outputs) == {
@@ -210,9 +243,11 @@ def test_outputs_are_what_clients_need(transformed: dict[str, Any]) -> None:
         "TokenIssuer",
         "TokenAudience",
         "JwksUrl",
+        "TicketTableName",
     }
     assert outputs["WebSocketUrl"]["Value"] == {"Fn::Sub": "${Api.ApiEndpoint}/${Stage}"}
-    assert [name for name, output in outputs.items() if "Condition" in output] == ["JwksUrl"]
+    conditional = [name for name, output in outputs.items() if "Condition" in output]
+    assert conditional == ["JwksUrl", "TicketTableName"]
 
 
 def test_stage_has_a_throttle_that_lets_something_pass(template: dict[str, Any]) -> None:
