@@ -224,6 +224,12 @@ def _cost_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        help="examine the Terraform files of this folder, and nothing deployed",
+    )
     _target_argument(parser)
     parser.add_argument("--api", metavar="ID", help="the API; else the stack's, or the only one")
     parser.add_argument("--template", type=Path, help="examine this template, and nothing deployed")
@@ -255,7 +261,7 @@ def _parameter_argument(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=_assignment,
         metavar="KEY=VALUE",
-        help="value of a template parameter; may be repeated",
+        help="value of a parameter or variable; may be repeated",
     )
 
 
@@ -520,16 +526,21 @@ def _doctor(options: argparse.Namespace, settings: Settings) -> int:
     from socketstack.clock import SystemClock
     from socketstack.doctor.command import doctor, doctor_offline, read_tokens
     from socketstack.doctor.template import read_template
+    from socketstack.doctor.terraform import read_folder
     from socketstack.kit.cloud import aws_cloud, local_cloud
 
     is_local = options.target == "embedded"
     console = Console(highlight=False, emoji=False, markup=False, soft_wrap=True)
-    if options.template is not None:
-        api = read_template(
-            options.template,
-            parameters=dict(options.parameter),
-            region=options.region or settings.region,
-            api_name=options.api,
+    given, region = dict(options.parameter), options.region or settings.region
+    if options.folder is not None and options.template is not None:
+        raise ConfigError("Name a Terraform folder or a template, not both.")
+    if options.folder is not None or options.template is not None:
+        api = (
+            read_folder(options.folder, variables=given, region=region, api_name=options.api)
+            if options.folder is not None
+            else read_template(
+                options.template, parameters=given, region=region, api_name=options.api
+            )
         )
         is_healthy = doctor_offline(api, is_json=options.json, show=console.print)
         return 0 if is_healthy else _FAILED

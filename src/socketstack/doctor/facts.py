@@ -100,6 +100,16 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Something that could not be known where the facts were read."""
+
+    what: str
+    why: str
+    checks: frozenset[str] = frozenset()
+    """The checks that rest on it, and so cannot judge."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
     """One API and one of its stages."""
 
@@ -117,6 +127,7 @@ class Api:
     log_role_arn: str | None = None
     """The account's role for execution logs in this region."""
     partition: str = "aws"
+    gaps: tuple[Gap, ...] = ()
 
     def route(self, key: str) -> Route | None:
         """The route with this key, or None."""

@@ -8,9 +8,10 @@ ERRORS_PAGE: Final = "docs/errors.md"
 
 
 class Severity(StrEnum):
-    """How bad a finding is; only errors make ``doctor`` fail."""
+    """How bad a finding is; errors, and what is not known, make ``doctor`` fail."""
 
     ERROR = "error"
+    UNKNOWN = "unknown"
     WARNING = "warning"
     NOTE = "note"
     OK = "ok"
@@ -47,6 +48,11 @@ class Finding:
 def error(check: str, what: str, why: str, fix: str) -> Finding:
     """Something that does not work, or lets in who must stay out."""
     return Finding(check=check, severity=Severity.ERROR, what=what, why=why, fix=fix)
+
+
+def unknown(check: str, what: str, why: str, fix: str) -> Finding:
+    """Something that nobody can tell from what was read, and that may be wrong."""
+    return Finding(check=check, severity=Severity.UNKNOWN, what=what, why=why, fix=fix)
 
 
 def warning(check: str, what: str, why: str, fix: str) -> Finding:

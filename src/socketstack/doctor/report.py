@@ -11,6 +11,7 @@ from socketstack.doctor.findings import Finding, Severity
 
 _MARKS: Final = {
     Severity.ERROR: ("error", "bold red"),
+    Severity.UNKNOWN: ("unknown", "bold yellow"),
     Severity.WARNING: ("warning", "yellow"),
     Severity.NOTE: ("note", "cyan"),
     Severity.OK: ("ok", "green"),
@@ -36,7 +37,7 @@ def _finding(finding: Finding) -> Iterator[Text]:
         yield Text(f"{indent}why  {finding.why}")
     if finding.fix:
         yield Text(f"{indent}fix  {finding.fix}")
-    if finding.severity in {Severity.ERROR, Severity.WARNING}:
+    if finding.severity in {Severity.ERROR, Severity.UNKNOWN, Severity.WARNING}:
         yield Text(f"{indent}more {finding.link}", "dim")
 
 
@@ -47,6 +48,8 @@ def summary(findings: Sequence[Finding]) -> str:
         f"{counts[kind]} {kind}{'' if counts[kind] == 1 else 's'}"
         for kind in (Severity.ERROR, Severity.WARNING, Severity.NOTE)
     ]
+    if counts[Severity.UNKNOWN]:
+        named.insert(1, f"{counts[Severity.UNKNOWN]} unknown")
     return f"{', '.join(named)}, {counts[Severity.OK]} passed"
 
 
@@ -62,5 +65,6 @@ def as_json(api: Api, findings: Sequence[Finding]) -> str:
 
 
 def is_healthy(findings: Sequence[Finding]) -> bool:
-    """Whether nothing is wrong; warnings and notes do not count."""
-    return not any(finding.severity is Severity.ERROR for finding in findings)
+    """Whether nothing is wrong and nothing unknown; warnings and notes do not count."""
+    bad = {Severity.ERROR, Severity.UNKNOWN}
+    return not any(finding.severity in bad for finding in findings)

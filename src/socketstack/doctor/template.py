@@ -66,6 +66,24 @@ def read_template(
         raise ConfigError(f"{path}: {problem}") from problem
 
 
+def facts_of(document: Document, *, region: str, api_name: str | None, where: str) -> Api:
+    """The facts of a template without transforms and parameters.
+
+    Args:
+        document: Its resources; references may be values already, see ``made_up``.
+        region: Where it is to be deployed.
+        api_name: The logical id of the API, when there are several.
+        where: What errors say that it was read from.
+
+    Raises:
+        ConfigError: the API is not clear.
+    """
+    try:
+        return _Template(document, {}, region).api(api_name)
+    except InvalidTemplate as problem:
+        raise ConfigError(f"{where}: {problem}") from problem
+
+
 def _without_packages(document: Document) -> Document:
     """The template with code that lies somewhere: the transform wants an address, not a folder."""
     whole: Document = json.loads(json.dumps(document))
@@ -129,7 +147,7 @@ class _Template(Scope):
             case "AWS::IAM::Role":
                 return self._named(name, "RoleName")
             case _:
-                return _made_up(name)
+                return made_up(name)
 
     def attribute(self, logical_id: str, attribute: str) -> object:
         """A made-up attribute: the id, or an ARN in the form of its service."""
@@ -142,9 +160,9 @@ class _Template(Scope):
                 return f"arn:aws:iam::{ACCOUNT}:role/{self.ref(logical_id)}"
             case _ if attribute.endswith("Arn"):
                 service = kind.split("::")[1].lower() if kind.count("::") > 1 else "custom"
-                return f"arn:aws:{service}:{self._region}:{ACCOUNT}:{_made_up(logical_id)}"
+                return f"arn:aws:{service}:{self._region}:{ACCOUNT}:{made_up(logical_id)}"
             case _:
-                return _made_up(logical_id)
+                return made_up(logical_id)
 
     def condition(self, name: str) -> bool:
         """Whether a condition holds with the chosen parameters."""
@@ -201,9 +219,9 @@ class _Template(Scope):
                 f"it is not clear which WebSocket API is meant; name one with --api: {listed}"
             )
         properties = apis[name]
-        api_id = _made_up(name)
+        api_id = made_up(name)
         authorizers = {
-            _made_up(n): self._authorizer(n, p)
+            made_up(n): self._authorizer(n, p)
             for n, p in self._of(_AUTHORIZER)
             if p.get("ApiId") == api_id
         }
@@ -224,7 +242,7 @@ class _Template(Scope):
 
     def _routes(self, api_id: str, authorizers: Mapping[str, Authorizer]) -> Iterator[Route]:
         integrations = {
-            _made_up(n): p
+            made_up(n): p
             for n, p in self._of("AWS::ApiGatewayV2::Integration")
             if p.get("ApiId") == api_id
         }
@@ -251,12 +269,12 @@ class _Template(Scope):
                 if integration is None
                 else self._called_by(str(integration.get("IntegrationUri", ""))),
                 has_role=integration is not None and bool(integration.get("CredentialsArn")),
-                has_response=_made_up(name) in answered,
+                has_response=made_up(name) in answered,
             )
 
     def _authorizer(self, name: str, properties: Properties) -> Authorizer:
         return Authorizer(
-            authorizer_id=_made_up(name),
+            authorizer_id=made_up(name),
             name=str(properties.get("Name", name)),
             identity_sources=tuple(map(str, properties.get("IdentitySource", ()))),
             function=self._called_by(str(properties.get("AuthorizerUri", ""))),
@@ -326,7 +344,7 @@ class _Template(Scope):
         )
 
 
-def _made_up(logical_id: str) -> str:
+def made_up(logical_id: str) -> str:
     """An id in the alphabet of API Gateway's, always the same for one name."""
     return hashlib.sha256(logical_id.encode()).hexdigest()[:_ID_CHARACTERS]
 

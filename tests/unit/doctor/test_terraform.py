@@ -1,0 +1,290 @@
+"""The doctor on a Terraform folder: the example, and the example with one mistake."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from socketstack.doctor.checks import examine
+from socketstack.doctor.facts import Api
+from socketstack.doctor.findings import Severity
+from socketstack.doctor.report import is_healthy
+from socketstack.doctor.template import read_template
+from socketstack.doctor.terraform import read_folder
+from socketstack.errors import ConfigError
+
+_INFRA = Path(__file__).parents[3] / "infra"
+_EXAMPLE = _INFRA / "terraform"
+
+
+def facts(folder: Path, **variables: str) -> Api:
+    """The facts of a folder."""
+    return read_folder(folder, variables=variables, region="eu-west-1")
+
+
+def found(api: Api, severity: Severity) -> set[str]:
+    """The checks that found something of this severity."""
+    return {one.check for one in examine(api) if one.severity is severity}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the example that may be spoilt."""
+    copy = tmp_path / "module"
+    shutil.copytree(_EXAMPLE, copy, ignore=shutil.ignore_patterns(".terraform*"))
+    return copy
+
+
+def spoil(folder: Path, before: str, after: str) -> None:
+    """Put one text in another's place, in the one file that has it."""
+    holding = [path for path in folder.glob("*.tf") if before in path.read_text()]
+    assert len(holding) == 1, before
+    holding[0].write_text(holding[0].read_text().replace(before, after))
+
+
+def test_example_is_healthy() -> None:
+    """The kit's own module has no errors, and nothing of it is unknown."""
+    api = facts(_EXAMPLE, stage="prod", access_logs="true")
+
+    assert is_healthy(examine(api))
+    assert found(api, Severity.WARNING) == set()
+    assert api.stage is not None
+    assert (api.stage.name, api.region) == ("prod", "eu-west-1")
+    assert api.authorizers[0].identity_sources == ("route.request.querystring.token",)
+
+
+def test_module_and_template_get_the_same_findings() -> None:
+    """Both describe one system, so the doctor says the same of both."""
+    template = read_template(_INFRA / "template.yaml", parameters={}, region="eu-west-1")
+
+    def verdicts(api: Api) -> list[tuple[str, Severity]]:
+        return sorted((one.check, one.severity) for one in examine(api))
+
+    assert verdicts(facts(_EXAMPLE)) == verdicts(template)
+
+
+_ROUTE_TYPE = 'authorization_type = each.key == "$connect" ? "CUSTOM" : "NONE"'
+_ATTACHED = (
+    'authorizer_id      = each.key == "$connect" ? aws_apigatewayv2_authorizer.token.id : null'
+)
+_SOURCES = 'identity_sources = ["route.request.querystring.token"]'
+_GUARD = 'authorizer_type = "REQUEST"'
+_RATE = "throttling_rate_limit  = var.throttle_rate"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "check"),
+    [
+        pytest.param(_ROUTE_TYPE, 'authorization_type = "NONE"', "open-connect", id="1-none"),
+        pytest.param(
+            f"{_ROUTE_TYPE}\n  {_ATTACHED}",
+            _ROUTE_TYPE.replace("$connect", "send")
+            + "\n  "
+            + _ATTACHED.replace("$connect", "send"),
+            "open-connect",
+            id="1-another-route",
+        ),
+        pytest.param(_ATTACHED, "", "open-connect", id="1-names-no-authorizer"),
+        pytest.param(
+            _SOURCES,
+            'identity_sources = ["$request.querystring.token"]',
+            "identity-source",
+            id="2-http-api-syntax",
+        ),
+        pytest.param(
+            "${aws_apigatewayv2_api.this.execution_arn}/authorizers/*",
+            "${aws_apigatewayv2_api.this.execution_arn}/*/$connect",
+            "authorizer-permission",
+            id="4-may-not-call-authorizer",
+        ),
+        pytest.param(
+            "${aws_apigatewayv2_api.this.execution_arn}/${var.stage}/${each.key}",
+            "${aws_apigatewayv2_api.this.execution_arn}/other/${each.key}",
+            "integration-permission",
+            id="4-may-not-call-function",
+        ),
+        pytest.param(
+            _GUARD,
+            f"{_GUARD}\n  enable_simple_responses = true",
+            "http-api-features",
+            id="5-simple",
+        ),
+        pytest.param(_GUARD, 'authorizer_type = "JWT"', "http-api-features", id="6-jwt"),
+        pytest.param("auto_deploy = true", "", "deployment", id="7-not-deployed"),
+        pytest.param(_RATE, "", "throttling", id="15-one-limit-alone"),
+        pytest.param(
+            _RATE, f'logging_level = "INFO"\n    {_RATE}', "log-role", id="12-account-has-no-role"
+        ),
+        pytest.param(
+            'target             = "integrations/${aws_apigatewayv2_integration.this[each.key].id}"',
+            "",
+            "integration",
+            id="route-calls-nothing",
+        ),
+    ],
+)
+def test_mistake_is_an_error(folder: Path, before: str, after: str, check: str) -> None:
+    """Each mistake that breaks the system is found by its check, and by no other."""
+    spoil(folder, before, after)
+
+    assert found(facts(folder), Severity.ERROR) == {check}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "check"),
+    [
+        pytest.param(
+            _SOURCES,
+            'identity_sources = ["route.request.header.Authorization"]',
+            "browser-credentials",
+            id="8-header",
+        ),
+        pytest.param(
+            'actions = ["execute-api:ManageConnections"]',
+            'actions = ["execute-api:Invoke"]',
+            "callback-permission",
+            id="9-may-not-post",
+        ),
+        pytest.param(
+            '"$default"    = { function = "messages", is_two_way = true }',
+            "",
+            "default-route",
+            id="13-no-default",
+        ),
+        pytest.param(
+            'authorizeError     = "$context.authorize.error"',
+            "",
+            None,
+            id="logs-still-explain",
+        ),
+    ],
+)
+def test_mistake_is_a_warning(folder: Path, before: str, after: str, check: str | None) -> None:
+    """What often is a mistake is warned of."""
+    spoil(folder, before, after)
+
+    expected = set() if check is None else {check}
+    assert found(facts(folder, access_logs="true"), Severity.WARNING) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "silent"),
+    [
+        pytest.param(_ROUTE_TYPE, "authorization_type = var.kind", "open-connect", id="variable"),
+        pytest.param(
+            _ROUTE_TYPE, "authorization_type = module.guard.kind", "open-connect", id="module"
+        ),
+        pytest.param(
+            _SOURCES,
+            'identity_sources = split(",", "route.request.querystring.token")',
+            "identity-source",
+            id="function",
+        ),
+        pytest.param(
+            "auto_deploy = true", "auto_deploy = var.kind", "deployment", id="stage-variable"
+        ),
+        pytest.param(
+            'resource "aws_apigatewayv2_route" "this" {\n  for_each = local.routes',
+            'resource "aws_apigatewayv2_route" "this" {\n  for_each = var.kind',
+            "open-connect",
+            id="how-many-routes",
+        ),
+        pytest.param(
+            'actions = ["execute-api:ManageConnections"]',
+            "actions = var.kind",
+            "callback-permission",
+            id="policy",
+        ),
+    ],
+)
+def test_what_cannot_be_known_is_never_fine(
+    folder: Path, before: str, after: str, silent: str
+) -> None:
+    """A check that rests on a value that only Terraform knows says nothing, and that fails."""
+    (folder / "kind.tf").write_text('variable "kind" {}\n')
+    spoil(folder, before, after)
+
+    findings = examine(facts(folder))
+
+    assert not is_healthy(findings)
+    assert silent not in {one.check for one in findings}
+    unknown = [one for one in findings if one.severity is Severity.UNKNOWN]
+    assert any(silent in one.why for one in unknown)
+
+
+def test_given_variable_is_known(folder: Path) -> None:
+    """A value from the command line, or from terraform.tfvars, closes the gap; the former wins."""
+    (folder / "kind.tf").write_text('variable "kind" {}\n')
+    spoil(folder, _ROUTE_TYPE, 'authorization_type = each.key == "$connect" ? var.kind : "NONE"')
+    (folder / "terraform.tfvars").write_text('kind = "NONE"\n')
+
+    assert found(facts(folder), Severity.ERROR) == {"open-connect"}
+    assert is_healthy(examine(facts(folder, kind="CUSTOM")))
+
+
+def test_attached_policies_count(folder: Path) -> None:
+    """A policy of the folder is read where it is attached; one of AWS is a gap."""
+    spoil(folder, 'actions = ["execute-api:ManageConnections"]', 'actions = ["s3:GetObject"]')
+    extra = folder / "extra.tf"
+    attach = (
+        'resource "aws_iam_role_policy_attachment" "push" {\n'
+        '  role       = aws_iam_role.function["messages"].name\n  policy_arn = %s\n}\n'
+    )
+    extra.write_text(
+        'resource "aws_iam_policy" "push" {\n  policy = jsonencode({ Statement = [{ Effect = '
+        '"Allow", Action = "execute-api:ManageConnections", Resource = "*" }] })\n}\n'
+        + attach
+        % "aws_iam_policy.push.arn"
+    )
+    assert "callback-permission" in found(facts(folder), Severity.OK)
+
+    extra.write_text(attach % '"arn:aws:iam::aws:policy/AmazonAPIGatewayInvokeFullAccess"')
+
+    assert found(facts(folder), Severity.UNKNOWN) == {"not-known"}
+
+
+def test_called_module_is_named(folder: Path) -> None:
+    """What a module makes is not known, and said."""
+    (folder / "more.tf").write_text('module "more" {\n  source = "./more"\n}\n')
+
+    notes = [one.what for one in examine(facts(folder)) if one.check == "not-known"]
+
+    assert notes == ["What module more makes is not known."]
+
+
+def test_what_is_no_module_is_refused(tmp_path: Path) -> None:
+    """A folder without files, with a broken one or without an API is an error with its name."""
+    with pytest.raises(ConfigError, match=r"has no \.tf files"):
+        facts(tmp_path)
+    (tmp_path / "main.tf").write_text("locals {}\n")
+    with pytest.raises(ConfigError, match="which WebSocket API is meant"):
+        facts(tmp_path)
+    (tmp_path / "main.tf").write_text("resource {\n")
+    with pytest.raises(ConfigError, match=r"main\.tf cannot be read as Terraform"):
+        facts(tmp_path)
+
+
+def test_command_needs_no_credentials_and_fails_on_a_mistake(folder: Path) -> None:
+    """``socketstack doctor FOLDER`` reads files alone; its exit code and its JSON tell."""
+
+    def run() -> tuple[int, set[str]]:
+        done = subprocess.run(
+            [sys.executable, "-m", "socketstack", "doctor", "--json", str(folder)],
+            env={"PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        findings = json.loads(done.stdout)["findings"]
+        return done.returncode, {f["check"] for f in findings if f["severity"] == "error"}
+
+    assert run() == (0, set())
+
+    spoil(folder, _ROUTE_TYPE, 'authorization_type = "NONE"')
+
+    assert run() == (1, {"open-connect"})
