@@ -63,6 +63,12 @@ _OFFENCES: Final = {
 class Session:
     """One open socket; also the ``Peer`` through which others reach it."""
 
+    __slots__ = (
+        *("_all_answered", "_clock", "_counts", "_dispatch", "_ending", "_inbox", "_is_over"),
+        *("_is_reading", "_state", "_store", "_tasks", "_trace", "_transport", "_unanswered"),
+        "connection",
+    )
+
     def __init__(
         self,
         *,

@@ -134,12 +134,21 @@ class DataPlane:
 
     async def upgrade(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a handshake, or a plain request to a socket's address."""
+        socket = web.WebSocketResponse(compress=False)
+        admitted = await self._admit(request, socket)
+        if not isinstance(admitted, Admitted):
+            return admitted
+        return await self._open(request, socket, admitted)
+
+    async def _admit(
+        self, request: web.BaseRequest, socket: web.WebSocketResponse
+    ) -> Admitted | web.Response:
+        """Decide, and keep nothing: an open socket must not hold on to its handshake."""
         upgrade = _upgrade(request)
         if not upgrade.is_websocket:
             return self._refuse_plain(upgrade)
         if self._is_stopping:
             return _refusal(HTTPStatus.SERVICE_UNAVAILABLE)
-        socket = web.WebSocketResponse(compress=False)
         if not (_has_form(request, upgrade) and socket.can_prepare(request).ok):
             return self._refuse_form(request, upgrade)
         try:
@@ -150,7 +159,7 @@ class DataPlane:
             return self._told(HTTPStatus.INTERNAL_SERVER_ERROR, reason, Cause.INTERNAL)
         if isinstance(outcome, Refused):
             return _refusal(outcome.status, outcome.request_id, outcome.message)
-        return await self._open(request, socket, outcome)
+        return outcome
 
     async def _open(
         self, request: web.BaseRequest, socket: web.WebSocketResponse, admitted: Admitted
