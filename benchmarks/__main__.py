@@ -38,7 +38,12 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
         report.problems.append(too_few)
     with contextlib.ExitStack() as stack:
         ours = targets.endpoint(endpoint) if endpoint else targets.engine()
-        bench = Bench(plan, stack.enter_context(ours), stack.enter_context(targets.bare()))
+        bench = Bench(
+            plan,
+            stack.enter_context(ours),
+            stack.enter_context(targets.bare()),
+            problems=report.problems,
+        )
         compared = {name: each for name, each in sections.items() if name in COMPARED}
         with contextlib.ExitStack() as peer_stack:
             if compared and environ.get("PEERS") != "no":

@@ -93,7 +93,17 @@ async def run(url: str, clients: str, seconds: str, payload_bytes: str) -> None:
 async def _warm_up(sockets: list[EchoClient], seconds: float) -> None:
     """Until everybody had a few replies: the first ones start function processes."""
     everybody = asyncio.gather(*(client.warm.wait() for client in sockets))
-    await asyncio.gather(asyncio.wait_for(everybody, _WARM_MOST_SECONDS), asyncio.sleep(seconds))
+    try:
+        await asyncio.gather(
+            asyncio.wait_for(everybody, _WARM_MOST_SECONDS), asyncio.sleep(seconds)
+        )
+    except TimeoutError:
+        cold = sum(not client.warm.is_set() for client in sockets)
+        message = (
+            f"{cold} of {len(sockets)} clients had no {_WARM_ECHOES} whole replies "
+            f"in {_WARM_MOST_SECONDS} s"
+        )
+        raise TimeoutError(message) from None
 
 
 async def run_calls(url: str, clients: str, text: str) -> None:

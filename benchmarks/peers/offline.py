@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +33,8 @@ def serve(name: str, runtime: str) -> Iterator[Target]:
     command = ["node_modules/.bin/osls", "offline", *options, "--noPrependStageInUrl"]
     environ = {
         "RUNTIME": runtime,
+        # It calls `python3` for every process: this interpreter, not a wrapper that looks for one.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "SLS_TELEMETRY_DISABLED": "1",
         "SLS_NOTIFICATIONS_MODE": "off",
         "AWS_ACCESS_KEY_ID": "test",

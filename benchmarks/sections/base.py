@@ -2,11 +2,12 @@
 
 import statistics
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from benchmarks.figures import Figure
 from benchmarks.plan import Plan
-from benchmarks.processes import load
+from benchmarks.processes import BenchError, load
 from benchmarks.targets import Target
 
 PAYLOAD_BYTES = 1024
@@ -21,6 +22,8 @@ class Bench:
     ours: Target
     bare: Target
     peers: tuple[Target, ...] = ()
+    problems: list[str] = field(default_factory=list)
+    """What of other servers could not be measured; ours fails its section instead."""
 
     @property
     def offline(self) -> tuple[Target, ...]:
@@ -28,7 +31,19 @@ class Bench:
         return tuple(peer for peer in self.peers if peer.name == "serverless-offline, python")
 
 
+_T = TypeVar("_T")
 Section = Callable[[Bench], Iterator[Figure]]
+
+
+def attempt(bench: Bench, target: Target, what: str, work: Callable[[], _T]) -> _T | None:
+    """What comes of the work; None where another server cannot do it, and that is noted."""
+    try:
+        return work()
+    except BenchError as error:
+        if target not in bench.peers:
+            raise
+        bench.problems.append(f"{what}, {target.name}: {error}")
+        return None
 
 
 def echo_p99(bench: Bench) -> float:

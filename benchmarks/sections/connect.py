@@ -1,10 +1,12 @@
 """Connects with authorizer and ``$connect``, 100 at once."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from benchmarks.figures import Figure, at_least, at_most
 from benchmarks.processes import load_process
-from benchmarks.sections.base import Bench
+from benchmarks.sections.base import Bench, attempt
+from benchmarks.targets import Target
 
 _AT_ONCE = 100
 _PEERS_SHARE = 10
@@ -28,12 +30,18 @@ def measure(bench: Bench) -> Iterator[Figure]:
     yield Figure("connect", "p99 of a handshake", "ms", tuple(p99))
     yield Figure("connect", "load generator", "cores", tuple(cpu))
     for peer in bench.peers:
-        count = max(bench.plan.connects // _PEERS_SHARE, 1)
-        with load_process("crowd", peer.url, min(_AT_ONCE, count), min(_AT_ONCE, count)) as crowd:
-            crowd.read()  # starts their processes: not measured
-        with load_process("crowd", peer.url, count, min(_AT_ONCE, count)) as crowd:
-            opened = crowd.read()
-        yield Figure("connect", f"{count:,}: {peer.name}", "/s", (opened["per_second"],))
-        if opened["failures"]:
-            what = f"failed handshakes: {peer.name}"
-            yield Figure("connect", what, "", (opened["failures"],))
+        yield from attempt(bench, peer, "connect", partial(_peer, bench, peer)) or ()
+
+
+def _peer(bench: Bench, peer: Target) -> list[Figure]:
+    """A second crowd counts: the first one starts the peer's processes."""
+    count = max(bench.plan.connects // _PEERS_SHARE, 1)
+    with load_process("crowd", peer.url, min(_AT_ONCE, count), min(_AT_ONCE, count)) as crowd:
+        crowd.read()
+    with load_process("crowd", peer.url, count, min(_AT_ONCE, count)) as crowd:
+        opened = crowd.read()
+    figures = [Figure("connect", f"{count:,}: {peer.name}", "/s", (opened["per_second"],))]
+    if opened["failures"]:
+        what = f"failed handshakes: {peer.name}"
+        figures.append(Figure("connect", what, "", (opened["failures"],)))
+    return figures

@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
 
 from benchmarks.figures import Figure, Goal, at_least, at_most, ratios
 from benchmarks.processes import load
-from benchmarks.sections.base import PAYLOAD_BYTES, Bench
+from benchmarks.sections.base import PAYLOAD_BYTES, Bench, attempt
 from benchmarks.targets import Target
 
 _CLIENTS = (1, 50)
@@ -25,13 +26,17 @@ def measure(bench: Bench) -> Iterator[Figure]:
 
 
 def _compare(bench: Bench, clients: int) -> Iterator[Figure]:
-    targets = (bench.ours, bench.bare, *bench.peers)
+    targets = [bench.ours, bench.bare, *bench.peers]
     runs: dict[str, list[dict[str, float]]] = defaultdict(list)
     for _ in range(bench.plan.runs):
-        for target in targets:
-            runs[target.name].append(
-                load("echo", target.url, clients, bench.plan.seconds, PAYLOAD_BYTES)
+        for target in list(targets):
+            ran = attempt(
+                bench, target, f"echo with {clients}", partial(_run, bench, target, clients)
             )
+            if ran is None:
+                targets.remove(target)
+            else:
+                runs[target.name].append(ran)
     name = f"{clients} client{'s' * (clients > 1)}"
     for target in targets:
         yield _of(runs[target.name], "per_second", f"{name}: {target.name}", "/s")
@@ -43,6 +48,10 @@ def _compare(bench: Bench, clients: int) -> Iterator[Figure]:
         if not all(run["echoes"] for run in runs[target.name]):
             continue  # its rate of zero is in the table; there is no ratio to nothing
         yield _ratio(bench, target, clients, runs)
+
+
+def _run(bench: Bench, target: Target, clients: int) -> dict[str, float]:
+    return load("echo", target.url, clients, bench.plan.seconds, PAYLOAD_BYTES)
 
 
 def _of(
