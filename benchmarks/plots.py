@@ -18,6 +18,7 @@ _WIDTH, _HEIGHT = 640, 380
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 24, 76, 52
 _COLOURS = ("#3b6fd4", "#d98a1f", "#2f9a58", "#a23bb5")
 _TICKS = 5
+_MARGIN = 12
 _OPENING = (
     f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
     'aria-labelledby="t" font-family="sans-serif" font-size="12" fill="#1d2733">'
@@ -138,7 +139,7 @@ def _axes(x: Axis, y: Axis) -> Iterable[str]:
         yield f'<text x="{at:.1f}" y="{bottom + 20}" text-anchor="middle">{number(tick)}</text>'
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     yield f'<text x="{middle:g}" y="{_HEIGHT - 12}" text-anchor="middle">{escape(x.title)}</text>'
-    yield f'<text x="{_LEFT - 8}" y="{_TOP - 14}" text-anchor="end">{escape(y.title)}</text>'
+    yield f'<text x="{_MARGIN}" y="{_TOP - 12}">{escape(y.title)}</text>'
 
 
 def _lines(x: Axis, y: Axis, lines: Mapping[str, Sequence[Point]]) -> Iterable[str]:
