@@ -126,13 +126,14 @@ def _places(backend: Backend, port: int) -> str:
     url = backend.stack.websocket_url
     lines = [f"Page       http://localhost:{port}", f"WebSocket  {url}"]
     if backend.stack.is_local and backend.can_admit:
+        again = "make ticket" if backend.stack.ticket_table_name else "make token"
         made = backend.admission("demo", lives_seconds=_PASTE_SECONDS)
         address = f"{url}?token={quote(made.text)}"
         lines += [
             f"Token      {made.text}",
             f"Connect    {quote_word(sys.executable)} -m websockets '{address}'",
             f"       or  npx wscat -c '{address}'",
-            f"           (user demo, {made.lives_seconds // 60} minutes; then: make token)",
+            f"           (user demo, {made.lives_seconds // 60} minutes; then: {again})",
         ]
     else:
         lines.append("Token      python -m webclient token, or your token issuer")

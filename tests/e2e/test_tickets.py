@@ -165,11 +165,13 @@ def test_page_gets_a_ticket_and_the_doctor_none_that_is_good(ticketed: System) -
     ticketed.run("webclient", "up")
     with build_opener(ProxyHandler({})).open(request, timeout=_SECONDS) as answer:
         made = json.load(answer)
+    told_to_people = ticketed.run("webclient", "where").stdout
     tokens = json.loads(ticketed.run("webclient", "tokens").stdout)
 
     with socket_of(f"{ticketed.websocket_url}?token={made['token']}", proxy=None):
         pass
     assert len(made["token"]) == 43
+    assert "then: make ticket)" in told_to_people
     assert list(tokens) == ["expired"]
 
 
