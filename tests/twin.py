@@ -71,7 +71,15 @@ def _api(system: System, api_id: str) -> dict[str, Any]:
 def _function(system: System, name: str) -> dict[str, Any]:
     client = system.client("lambda")
     found = client.get_function_configuration(FunctionName=name)
-    kept = ("Runtime", "Handler", "Timeout", "MemorySize", "Architectures", "CodeSha256")
+    kept = (
+        "Runtime",
+        "Handler",
+        "Timeout",
+        "MemorySize",
+        "Architectures",
+        "CodeSha256",
+        "TracingConfig",
+    )
     variables = found.get("Environment", {}).get("Variables", {})
     statements = json.loads(client.get_policy(FunctionName=name)["Policy"])["Statement"]
     return {

@@ -85,7 +85,13 @@ locals {
           actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
           resources = ["${aws_cloudwatch_log_group.function[name].arn}:*"]
         }]
-      }) : "${name}/${policy}" => { function = name, policy = policy, statements = statements }
+        }, var.tracing ? {
+        # X-Ray knows no resources, so these two actions cannot be held to one.
+        traces = [{
+          actions   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+          resources = ["*"]
+        }]
+      } : {}) : "${name}/${policy}" => { function = name, policy = policy, statements = statements }
     }
   ]...)
 }
@@ -109,6 +115,10 @@ resource "aws_lambda_function" "this" {
 
   environment {
     variables = each.value.environment
+  }
+
+  tracing_config {
+    mode = var.tracing ? "Active" : "PassThrough"
   }
 
   # The group must be ours before the function's first line would make one that keeps logs for ever.

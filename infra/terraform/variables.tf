@@ -131,6 +131,12 @@ variable "access_logs" {
   default     = false
 }
 
+variable "tracing" {
+  description = "Trace the functions with X-Ray. API Gateway traces no WebSocket API, so each call of a function is a trace of its own."
+  type        = bool
+  default     = false
+}
+
 variable "point_in_time_recovery" {
   description = "Continuous backups of the connection table."
   type        = bool

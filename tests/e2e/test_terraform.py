@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,17 @@ class Terraform:
         )
         assert done.returncode in expect, done.stdout + done.stderr
         return done.stdout
+
+    @contextmanager
+    def variables(self, **values: str) -> Iterator[None]:
+        """Variables of the module for the commands in the context."""
+        given = {f"TF_VAR_{name}": value for name, value in values.items()}
+        self._environ.update(given)
+        try:
+            yield
+        finally:
+            for name in given:
+                del self._environ[name]
 
     def init(self) -> None:
         """Install the provider, from the mirror folder where one is named."""
@@ -151,6 +163,29 @@ def test_both_descriptions_make_the_same_system(twin: tuple[Terraform, dict[str,
     by_template = describe(system, system.outputs["ApiId"], system.stack_name)
     by_module = describe(system, outputs["api_id"], "twin")
 
+    for part, made in by_template.items():
+        assert by_module[part] == made, part
+
+
+def test_options_make_the_same_system(
+    twin: tuple[Terraform, dict[str, Any]],
+) -> None:
+    """With options on, template and module still differ in names only; a plan is empty."""
+    terraform, outputs = twin
+    system = terraform.system
+    options = {"tracing": "true"}
+    try:
+        system.update(Tracing="true")
+        with terraform.variables(**options):
+            terraform.apply()
+            terraform.assert_nothing_to_change()
+        by_template = describe(system, system.outputs["ApiId"], system.stack_name)
+        by_module = describe(system, outputs["api_id"], "twin")
+    finally:
+        system.update(Tracing="false")
+        terraform.apply()
+
+    assert by_template["functions"]["messages"]["TracingConfig"] == {"Mode": "Active"}
     for part, made in by_template.items():
         assert by_module[part] == made, part
 

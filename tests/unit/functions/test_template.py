@@ -56,11 +56,14 @@ def of_type(resources: Resources, kind: str) -> dict[str, dict[str, Any]]:
 
 
 def statements(resources: Resources) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every statement of every role's own policies, with the role's name."""
+    """Every statement of every role's own policies and of others, with the role's or its name."""
     for name, role in of_type(resources, "AWS::IAM::Role").items():
         for policy in either(role["Policies"]):
             for statement in policy["PolicyDocument"]["Statement"]:
                 yield name, statement
+    for name, policy in of_type(resources, "AWS::IAM::Policy").items():
+        for statement in policy["PolicyDocument"]["Statement"]:
+            yield name, statement
 
 
 def either(values: list[Any]) -> Iterator[Any]:
@@ -126,6 +129,8 @@ def test_no_role_has_a_wildcard_action_or_resource(resources: Resources) -> None
     """Each statement names its actions and resources of this stack."""
     for name, statement in statements(resources):
         assert statement["Effect"] == "Allow", name
+        if name == "TracesPolicy":
+            continue  # X-Ray knows no resources: held to its actions by a test of its own
         assert not [a for a in as_list(statement["Action"]) if "*" in a], name
         for resource in as_list(statement["Resource"]):
             assert resource != "*", name
@@ -134,6 +139,21 @@ def test_no_role_has_a_wildcard_action_or_resource(resources: Resources) -> None
                 assert re.search(
                     r"\$\{Api\}/\$\{Stage\}/(POST|DELETE)/@connections/\*$", resource["Fn::Sub"]
                 )
+
+
+def test_functions_are_traced_only_where_that_is_wanted(resources: Resources) -> None:
+    """Every function follows the parameter, and may write traces and nothing else with it."""
+    for function in of_type(resources, "AWS::Lambda::Function").values():
+        assert function["TracingConfig"] == {
+            "Mode": {"Fn::If": ["TracesFunctions", "Active", "PassThrough"]}
+        }
+    policy = resources["TracesPolicy"]
+    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert policy["Condition"] == "TracesFunctions"
+    assert {role["Ref"] for role in policy["Properties"]["Roles"]} == set(
+        of_type(resources, "AWS::IAM::Role")
+    )
+    assert statement["Action"] == ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
 
 
 def test_only_messages_may_push_and_only_through_this_stage(resources: Resources) -> None:

@@ -1,0 +1,59 @@
+"""Options of the example's template, switched on in a deployed stack."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+
+import pytest
+from example_system import System
+from websockets.asyncio.client import connect
+
+_FUNCTIONS = ("authorizer", "connections", "messages")
+_SECONDS = 20
+
+
+async def echoed(url: str, token: str) -> bool:
+    """Whether a message comes back."""
+    async with connect(f"{url}?token={token}", proxy=None) as socket:
+        sent = {"action": "echo", "message": "with options"}
+        await socket.send(json.dumps(sent))
+        answer: object = json.loads(await asyncio.wait_for(socket.recv(), _SECONDS))
+        return answer == sent
+
+
+def tracing(system: System) -> dict[str, tuple[str, bool]]:
+    """Each function's tracing mode, and whether its role may write traces."""
+    functions, roles = system.client("lambda"), system.client("iam")
+    found = {}
+    for name in _FUNCTIONS:
+        function = functions.get_function_configuration(FunctionName=f"{system.stack_name}-{name}")
+        role = function["Role"].rpartition("/")[2]
+        policies = roles.list_role_policies(RoleName=role)["PolicyNames"]
+        found[name] = (function["TracingConfig"]["Mode"], "traces" in policies)
+    return found
+
+
+@pytest.fixture
+def traced(system: System) -> Iterator[System]:
+    """The example with tracing on; it is off again afterwards."""
+    try:
+        system.update(Tracing="true")
+        yield system
+    finally:
+        system.update(Tracing="false")
+
+
+async def test_traced_functions_answer_and_may_write_traces(traced: System) -> None:
+    """With Tracing every function is traced and may write traces, and the system works."""
+    token = await asyncio.to_thread(traced.token)
+
+    answered = await echoed(traced.websocket_url, token)
+    found = await asyncio.to_thread(tracing, traced)
+
+    assert answered
+    assert found == dict.fromkeys(_FUNCTIONS, ("Active", True))
+
+
+def test_untraced_functions_may_write_no_traces(system: System) -> None:
+    """Without Tracing no function is traced, and no role has the permission."""
+    assert tracing(system) == dict.fromkeys(_FUNCTIONS, ("PassThrough", False))
