@@ -52,8 +52,10 @@ locals {
       concurrency = var.messages_concurrency == 0 ? -1 : var.messages_concurrency
       layers      = [aws_lambda_layer_version.push.arn]
       environment = {
-        TABLE_NAME   = aws_dynamodb_table.connections.name
-        CALLBACK_URL = var.callback_url
+        TABLE_NAME = aws_dynamodb_table.connections.name
+        CALLBACK_URL = (
+          var.domain_name != "" && var.callback_url == "" ? "https://${var.domain_name}" : var.callback_url
+        )
       }
       statements = {
         connection-table = [

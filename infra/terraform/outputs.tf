@@ -47,3 +47,13 @@ output "ticket_table_name" {
   description = "The table of one-time tickets; who may write to it can issue them. Empty: tokens are taken."
   value       = join("", aws_dynamodb_table.tickets[*].name)
 }
+
+output "domain_url" {
+  description = "Where clients connect under the custom domain name, with ?token=… Empty: there is none."
+  value       = var.domain_name == "" ? "" : "wss://${var.domain_name}"
+}
+
+output "domain_target" {
+  description = "What the DNS record of the custom domain name leads to. Empty: there is none."
+  value       = join("", aws_apigatewayv2_domain_name.this[*].domain_name_configuration[0].target_domain_name)
+}

@@ -85,6 +85,34 @@ variable "callback_url" {
   default     = ""
 }
 
+variable "domain_name" {
+  description = "Custom domain name of the API. Clients then connect to wss://{domain_name}, and the functions post there. Empty: none."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^$|^[a-z0-9-]+(\\.[a-z0-9-]+)+$", var.domain_name))
+    error_message = "Must be empty or a host name in small letters."
+  }
+
+  validation {
+    condition     = var.domain_name == "" || var.certificate_arn != ""
+    error_message = "A custom domain name needs a certificate: give certificate_arn too."
+  }
+}
+
+variable "certificate_arn" {
+  description = "Certificate of the custom domain name, in ACM in the region of the module."
+  type        = string
+  default     = ""
+}
+
+variable "hosted_zone_id" {
+  description = "Hosted zone of Route 53 that gets the record of the custom domain name. Empty: make the record yourself; it leads to the output domain_target."
+  type        = string
+  default     = ""
+}
+
 variable "throttle_rate" {
   description = "Requests a second that this stage takes. The account and region have 10000 in all."
   type        = number

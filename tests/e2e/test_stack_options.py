@@ -57,3 +57,45 @@ async def test_traced_functions_answer_and_may_write_traces(traced: System) -> N
 def test_untraced_functions_may_write_no_traces(system: System) -> None:
     """Without Tracing no function is traced, and no role has the permission."""
     assert tracing(system) == dict.fromkeys(_FUNCTIONS, ("PassThrough", False))
+
+
+_DOMAIN = "chat.example.localhost"
+
+
+@pytest.fixture
+def named(system: System) -> Iterator[System]:
+    """The example with a custom domain name; it has none again afterwards."""
+    acm = system.client("acm")
+    certificate = acm.request_certificate(DomainName=_DOMAIN)["CertificateArn"]
+    try:
+        system.update(DomainName=_DOMAIN, CertificateArn=certificate)
+        yield system
+    finally:
+        system.update(DomainName="", CertificateArn="")
+        acm.delete_certificate(CertificateArn=certificate)
+
+
+async def test_custom_domain_name_leads_to_the_system(named: System) -> None:
+    """Clients connect without a stage in the address, and a push through the name reaches them."""
+    port = int(named.environ["SOCKETSTACK_PORT"])
+    token = await asyncio.to_thread(named.token, "named")
+    url = f"ws://{_DOMAIN}:{port}/?token={token}"
+
+    async with connect(url, host="127.0.0.1", port=port, proxy=None) as socket:
+        await socket.send('{"action": "send", "to": "user:named", "message": "to myself"}')
+        received = [await asyncio.wait_for(socket.recv(), _SECONDS) for _ in range(2)]
+    functions = named.client("lambda")
+    posts_to = functions.get_function_configuration(FunctionName="socketstack-messages")
+
+    assert posts_to["Environment"]["Variables"]["CALLBACK_URL"] == f"https://{_DOMAIN}"
+    assert {"from": "named", "message": "to myself"} in [json.loads(one) for one in received]
+    assert named.outputs["DomainUrl"] == f"wss://{_DOMAIN}"
+    assert named.outputs["DomainTarget"]
+
+
+def test_name_is_gone_with_the_parameter(system: System) -> None:
+    """Without DomainName the API has its own address only."""
+    names = system.client("apigatewayv2").get_domain_names()["Items"]
+
+    assert names == []
+    assert "DomainUrl" not in system.outputs

@@ -190,6 +190,31 @@ def test_options_make_the_same_system(
         assert by_module[part] == made, part
 
 
+async def test_custom_domain_name_leads_to_the_module(
+    twin: tuple[Terraform, dict[str, Any]],
+) -> None:
+    """With a domain name clients connect without a stage, and a plan is empty."""
+    terraform, outputs = twin
+    name, port = "twin.example.localhost", int(terraform.system.environ["SOCKETSTACK_PORT"])
+    acm = terraform.system.client("acm")
+    certificate = acm.request_certificate(DomainName=name)["CertificateArn"]
+    url = f"ws://{name}:{port}/?token={token_for(terraform, outputs)}"
+    try:
+        with terraform.variables(domain_name=name, certificate_arn=certificate):
+            applied = terraform.apply()
+            async with connect(url, host="127.0.0.1", port=port, proxy=None) as socket:
+                await socket.send('{"action": "send", "to": "user:terra", "message": "hello"}')
+                received = [await asyncio.wait_for(socket.recv(), 20) for _ in range(2)]
+            terraform.assert_nothing_to_change()
+    finally:
+        terraform.apply()
+
+    assert applied["domain_url"] == f"wss://{name}"
+    assert applied["domain_target"]
+    assert {"from": "terra", "message": "hello"} in [json.loads(one) for one in received]
+    assert terraform.system.client("apigatewayv2").get_domain_names()["Items"] == []
+
+
 async def test_changes_in_place_go_live(twin: tuple[Terraform, dict[str, Any]]) -> None:
     """A new route, a stage setting and new code are applied in place and served at once."""
     terraform, outputs = twin

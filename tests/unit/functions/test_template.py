@@ -156,6 +156,24 @@ def test_functions_are_traced_only_where_that_is_wanted(resources: Resources) ->
     assert statement["Action"] == ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
 
 
+def test_domain_is_mapped_to_the_stage_where_one_is_named(resources: Resources) -> None:
+    """Name, mapping and record exist with their parameters only; the address has no stage."""
+    domain, mapping = resources["CustomDomain"], resources["CustomDomainMapping"]
+    record = resources["CustomDomainRecord"]
+
+    assert [one["Condition"] for one in (domain, mapping, record)] == [
+        "HasDomain",
+        "HasDomain",
+        "HasZone",
+    ]
+    (configuration,) = domain["Properties"]["DomainNameConfigurations"]
+    assert configuration["SecurityPolicy"] == "TLS_1_2"
+    assert mapping["Properties"]["Stage"] == {"Ref": "ApiStage"}
+    assert "ApiMappingKey" not in mapping["Properties"]
+    variables = resources["MessagesFunction"]["Properties"]["Environment"]["Variables"]
+    assert variables["CALLBACK_URL"]["Fn::If"][0] == "PostsToDomain"
+
+
 def test_only_messages_may_push_and_only_through_this_stage(resources: Resources) -> None:
     """execute-api:ManageConnections is granted once: to post and close, at this stage (7.07)."""
     granted = [
@@ -250,7 +268,7 @@ def test_connection_table_expires_rows_and_finds_them_by_user(resources: Resourc
 
 
 def test_outputs_are_what_clients_need(transformed: dict[str, Any]) -> None:
-    """The web client and the tools read these; two are there where their parameter is set."""
+    """The web client and the tools read these; those of an option only with it."""
     outputs = transformed["Outputs"]
 
     assert set(outputs) == {
@@ -264,10 +282,18 @@ def test_outputs_are_what_clients_need(transformed: dict[str, Any]) -> None:
         "TokenAudience",
         "JwksUrl",
         "TicketTableName",
+        "DomainUrl",
+        "DomainTarget",
     }
     assert outputs["WebSocketUrl"]["Value"] == {"Fn::Sub": "${Api.ApiEndpoint}/${Stage}"}
-    conditional = [name for name, output in outputs.items() if "Condition" in output]
-    assert conditional == ["JwksUrl", "TicketTableName"]
+    assert {
+        name: output["Condition"] for name, output in outputs.items() if "Condition" in output
+    } == {
+        "JwksUrl": "UsesKeySet",
+        "TicketTableName": "UsesTickets",
+        "DomainUrl": "HasDomain",
+        "DomainTarget": "HasDomain",
+    }
 
 
 def test_stage_has_a_throttle_that_lets_something_pass(template: dict[str, Any]) -> None:
