@@ -125,7 +125,9 @@ class Api:
     authorizers: tuple[Authorizer, ...] = ()
     stage: Stage | None = None
     log_role_arn: str | None = None
-    """The account's role for execution logs in this region."""
+    """The account's role for logs in this region."""
+    is_log_role_known: bool | None = None
+    """Whether the account was asked; None where there is none to ask, as for a template."""
     partition: str = "aws"
     gaps: tuple[Gap, ...] = ()
 

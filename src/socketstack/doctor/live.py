@@ -145,7 +145,7 @@ class Patient:
             routes=routes,
             authorizers=authorizers,
             stage=None if record is None else _stage(record),
-            log_role_arn=self._log_role(),
+            **self._log_role(),
             partition=self._cloud.session.get_partition_for_region(self._cloud.region),
         )
 
@@ -215,9 +215,11 @@ class Patient:
             has_response=any(each["RouteResponseKey"] == "$default" for each in responses),
         )
 
-    def _log_role(self) -> str | None:
+    def _log_role(self) -> dict[str, Any]:
         account = _readable(self._client("apigateway").get_account)
-        return None if account is None else account.get("cloudwatchRoleArn")
+        if account is None:
+            return {"is_log_role_known": False}
+        return {"is_log_role_known": True, "log_role_arn": account.get("cloudwatchRoleArn")}
 
 
 class _Functions:

@@ -232,6 +232,12 @@ _ERROR, _WARNING, _NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
             id="http-api-features",
         ),
         pytest.param(with_stage(logging_level="INFO"), "log-role", _ERROR, id="no-log-role"),
+        pytest.param(
+            replace(HEALTHY, log_role_arn=None, is_log_role_known=True),
+            "log-role",
+            _ERROR,
+            id="access-logs-without-role",
+        ),
         pytest.param(with_stage(access_log_format=None), "access-logs", _WARNING, id="no-logs"),
         pytest.param(
             with_stage(access_log_format="$context.requestId"),

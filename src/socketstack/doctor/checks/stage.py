@@ -77,10 +77,15 @@ def logs(api: Api) -> Iterator[Finding]:
     stage = api.stage
     if stage is None:
         return
-    if stage.logging_level != "OFF" and api.log_role_arn is None:
+    # A template says nothing of the account, where another stack may have set the role; execution
+    # logs are refused without it, so there it is wanted beside them.
+    has_access_logs = stage.access_log_format is not None and api.is_log_role_known is True
+    has_execution_logs = stage.logging_level != "OFF" and api.is_log_role_known is not False
+    if api.log_role_arn is None and (has_access_logs or has_execution_logs):
+        kind = "execution" if has_execution_logs else "access"
         yield error(
             "log-role",
-            f"Stage {stage.name} writes execution logs, and the account has no role for them.",
+            f"Stage {stage.name} writes {kind} logs, and the account has no role for them.",
             "The role is one setting for all APIs of an account in a region.",
             "aws apigateway update-account --patch-operations "
             "op=replace,path=/cloudwatchRoleArn,value=ROLE_ARN",
