@@ -59,6 +59,7 @@ def doctor(
         if tokens is not None:
             callback = patient.callback(api)
             findings += [callback] if callback is not None else []
+            findings += patient.tried_authorizers(api, clock, RandomIds())
             findings += probes.run(api, tokens, clock, RandomIds())
     return _report(api, findings, is_json=is_json, show=show)
 

@@ -1,7 +1,7 @@
 """Reading an API's facts from where it runs: AWS, or an engine that speaks its APIs.
 
-Only read calls are made. What the caller may not read is left out, and the checks that need it
-are silent about it.
+Only read calls are made, and, with the probes, calls of authorizers. What the caller may not read
+is left out, and the checks that need it are silent about it.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from botocore.exceptions import ClientError
 
+from socketstack.clock import Clock
 from socketstack.core.addressing import function_of
 from socketstack.core.jsontext import read_json
 from socketstack.core.model import Json
@@ -24,7 +25,9 @@ from socketstack.doctor.facts import (
     http_features,
 )
 from socketstack.doctor.findings import Finding, ok, warning
+from socketstack.doctor.sample import try_authorizers
 from socketstack.errors import ConfigError
+from socketstack.ids import Ids
 from socketstack.kit.cloud import Cloud
 
 T = TypeVar("T")
@@ -171,6 +174,10 @@ class Patient:
                 "Give yourself execute-api:ManageConnections to try it; functions need it too.",
             )
         return None
+
+    def tried_authorizers(self, api: Api, clock: Clock, ids: Ids) -> list[Finding]:
+        """Call the authorizers' functions with handshakes that they must refuse."""
+        return list(try_authorizers(self._lambda, api, clock, ids))
 
     def _stage(self, api_id: str, name: str | None) -> Any:
         stages = {
