@@ -32,6 +32,7 @@ from websockets.asyncio.client import ClientConnection
 
 from socketstack.core.limits import CONNECTION_MAX_SECONDS, IDLE_TIMEOUT_SECONDS
 from socketstack.core.model import InvokeResult
+from socketstack.dataplane.dispatch import GOODBYES_AT_ONCE
 from socketstack.trace import Step
 
 NO_STATUS = (1005, "Client-side close frame status not set")
@@ -561,3 +562,24 @@ async def test_two_hundred_connections_leave_nothing_behind(world: World) -> Non
     assert len(world.disconnects()) == 150
     assert world.store.connection_count() == 0
     assert world.data_plane._sessions == {}
+    counts = world.data_plane.counts
+    assert (counts.messages, counts.disconnects) == (100, 150)
+    assert counts.replies + counts.dropped_replies == 100
+
+
+async def test_ends_of_very_many_connections_wait_in_line(world: World) -> None:
+    """A bounded number of $disconnect calls runs at once; none of the others is lost."""
+    disconnect = Hanging()
+    world.answer("disconnect", disconnect)
+    more = 20
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(GOODBYES_AT_ONCE + more):
+            await stack.enter_async_context(RawClient.connect(world))
+    await eventually(lambda: world.store.connection_count() == 0)
+    await eventually(lambda: disconnect.started == GOODBYES_AT_ONCE)
+
+    assert world.data_plane.counts.disconnects == 0
+    disconnect.release()
+
+    await eventually(lambda: world.data_plane.counts.disconnects == GOODBYES_AT_ONCE + more)
+    assert disconnect.started == GOODBYES_AT_ONCE + more

@@ -367,6 +367,9 @@ async def test_dropped_reply_of_a_slow_reader_is_warned_about(world: World) -> N
         await eventually(lambda: bool(world.summaries(Step.WARNING)))
 
         assert "dropped" in world.summaries(Step.WARNING)[0]
+        counts = world.data_plane.counts
+        await eventually(lambda: counts.replies + counts.dropped_replies == 5)
+        assert counts.dropped_replies > 0
         assert world.store.connection_count() == 1
 
 
