@@ -1,8 +1,9 @@
-"""The authorizer's function called by itself, with handshakes that it must refuse.
+"""The authorizer's function called by itself, with a handshake that it must refuse.
 
 A handshake's answer does not tell a policy that denies from a function that fails before it looks
 at anything, nor what a function would do that is not attached. The call is as API Gateway's, and
-its answer is judged by the same rules.
+its answer is judged by the same rules. An event that API Gateway never sends is not tried: where an
+identity source is missing it answers 401 by itself (2.13).
 """
 
 import json
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from socketstack.clock import Clock
 from socketstack.core.addressing import route_arn
@@ -28,7 +29,7 @@ _ADDRESS: Final = "127.0.0.1"
 
 
 def try_authorizers(functions: Any, api: Api, clock: Clock, ids: Ids) -> Iterator[Finding]:
-    """Call each authorizer without credentials and with junk, and judge its answer.
+    """Call each authorizer with junk, or with nothing where it has no identity source; judge it.
 
     Args:
         functions: A client of Lambda.
@@ -42,9 +43,20 @@ def try_authorizers(functions: Any, api: Api, clock: Clock, ids: Ids) -> Iterato
     for authorizer in api.authorizers:
         if authorizer.function is None or not authorizer.function.exists:
             continue
-        for credential in (None, _JUNK):
-            event, method_arn = _event(api, connection, authorizer, credential, ids)
-            yield _tried(functions, authorizer, credential, event, method_arn)
+        sources = authorizer.identity_sources
+        if sources and not any(source.startswith((_QUERY, _HEADER)) for source in sources):
+            yield _not_tried(
+                authorizer, "Its identity sources are nothing that a client sends by itself."
+            )
+            continue
+        credential = _JUNK if sources else None
+        event, method_arn = _event(api, connection, authorizer, credential, ids)
+        yield _tried(functions, authorizer, credential, event, method_arn)
+
+
+def _not_tried(authorizer: Authorizer, why: str) -> Finding:
+    what = f"The function of authorizer {authorizer.name} was not tried by itself."
+    return note("authorizer-sample", what, why)
 
 
 def _tried(
@@ -56,11 +68,9 @@ def _tried(
         answer = functions.invoke(FunctionName=arn, Payload=event)
     except ClientError as refusal:
         code = refusal.response.get("Error", {}).get("Code")
-        return note(
-            "authorizer-sample",
-            f"The function of authorizer {authorizer.name} was not tried by itself.",
-            f"Calling it answers {code}.",
-        )
+        return _not_tried(authorizer, f"Calling it answers {code}.")
+    except BotoCoreError as trouble:
+        return _not_tried(authorizer, f"Calling it fails: {trouble}.")
     result = InvokeResult(
         payload=answer["Payload"].read(),
         failure=FailureKind.HANDLED if answer.get("FunctionError") else None,
