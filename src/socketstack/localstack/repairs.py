@@ -4,6 +4,8 @@ A stack that says COMPLETE and has left something out is worse than one that fai
 wraps a function of LocalStack's.
 """
 
+import json
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -16,6 +18,7 @@ from localstack.services.cloudformation.resource_provider import (
     ResourceProviderExecutor,
     ResourceRequest,
 )
+from localstack.services.iam.resource_providers.aws_iam_role import IAMRoleProvider
 from localstack.services.logs.resource_providers.aws_logs_loggroup import LogsLogGroupProvider
 
 _CHANGES: Final = frozenset({"Dynamic", "Modify"})
@@ -25,6 +28,7 @@ def apply() -> None:
     """Put all repairs in place; once per process."""
     _refuse_lost_updates()
     _keep_days_of_logs()
+    _change_policies_of_roles()
     if config.GATEWAY_SERVER == "hypercorn":
         _let_hypercorn_stop()
 
@@ -96,6 +100,40 @@ def _keep_days(request: ResourceRequest, model: dict[str, Any]) -> None:
         logs.put_retention_policy(logGroupName=name, retentionInDays=int(days))
     elif (request.previous_state or {}).get("RetentionInDays") is not None:
         logs.delete_retention_policy(logGroupName=name)
+
+
+# AWS::IAM::Role
+
+
+def _change_policies_of_roles() -> None:
+    """LocalStack leaves the inline policies of a role as they were, whatever an update says."""
+    update = IAMRoleProvider.update
+
+    def update_and_change(self: Any, request: ResourceRequest) -> ProgressEvent:
+        event = update(self, request)
+        if event.status is not OperationStatus.SUCCESS:
+            return event
+        policies = request.desired_state.get("Policies", [])
+        _change_policies(request, event.resource_model["RoleName"], policies)
+        model = {**event.resource_model, "Policies": policies}
+        return ProgressEvent(status=OperationStatus.SUCCESS, resource_model=model)
+
+    IAMRoleProvider.update = update_and_change
+
+
+def _change_policies(
+    request: ResourceRequest, role_name: str, policies: Sequence[Mapping[str, Any]]
+) -> None:
+    iam = request.aws_client_factory.iam
+    before = (request.previous_state or {}).get("Policies", [])
+    wanted = {policy["PolicyName"]: policy["PolicyDocument"] for policy in policies}
+    for name, document in wanted.items():
+        iam.put_role_policy(
+            RoleName=role_name, PolicyName=name, PolicyDocument=json.dumps(document)
+        )
+    for name in {policy["PolicyName"] for policy in before} - wanted.keys():
+        with suppress(iam.exceptions.NoSuchEntityException):  # the role was made anew
+            iam.delete_role_policy(RoleName=role_name, PolicyName=name)
 
 
 # Stopping
