@@ -122,6 +122,18 @@ class Composed(System):
         self._kit("socketstack", "compose", "down")
         self.remove_images()
 
+    @property
+    def outputs(self) -> dict[str, str]:
+        """The stack's outputs, as the engine has them: in containers nothing writes the file."""
+        answer = self.client("cloudformation").describe_stacks(StackName=self.stack_name)
+        outputs = answer["Stacks"][0]["Outputs"]
+        return {each["OutputKey"]: each["OutputValue"] for each in outputs}
+
+    def renew_page(self) -> None:
+        """Have the page's server look at the stack again."""
+        self.compose("restart", self.service("web"))
+        until(self._answer, "the page's answer")
+
     def update(self, **parameters: str) -> None:
         """Deploy again with other parameters, by the container that deploys."""
         self.compose(

@@ -70,6 +70,10 @@ class System:
         printed = self.run("socketstack", "up", "--template", template).stdout
         return printed + self.run("webclient", "up").stdout
 
+    def renew_page(self) -> None:
+        """Have the page's server look at the stack again."""
+        self.run("webclient", "up")
+
     def update(self, **parameters: str) -> None:
         """Deploy again with other parameters."""
         template = str(self.folder / "infra" / "template.yaml")

@@ -162,7 +162,7 @@ def test_page_gets_a_ticket_and_the_doctor_none_that_is_good(ticketed: System) -
         json.dumps({"userId": "page"}).encode(),
         {"Content-Type": "application/json"},
     )
-    ticketed.run("webclient", "up")
+    ticketed.renew_page()
     with build_opener(ProxyHandler({})).open(request, timeout=_SECONDS) as answer:
         made = json.load(answer)
     told_to_people = ticketed.run("webclient", "where").stdout
