@@ -62,6 +62,8 @@ class Store:
         self._children: dict[tuple[Path, str], dict[str, Path]] = {}
         self._snapshots: dict[tuple[str, str], ApiSnapshot] = {}
         self._stages: dict[tuple[str, str], StageSettings] = {}
+        self._deployed: dict[tuple[str, str], DeployedStage] = {}
+        """What ``deployed_stage`` found, until snapshots or stages change."""
         self._domains: dict[str, CustomDomain] = {}
         self._usage_plans: dict[str, UsagePlans] = {}
         self._usage: dict[tuple[str, str], dict[int, int]] = {}
@@ -103,31 +105,44 @@ class Store:
     def publish(self, snapshot: ApiSnapshot) -> None:
         """Keep what a deployment froze. Rule 1.78."""
         self._snapshots[(snapshot.api_id, snapshot.deployment_id)] = snapshot
+        self._deployed.clear()
 
     def unpublish(self, api_id: str, deployment_id: str) -> None:
         """Forget a deployment's snapshot."""
         self._snapshots.pop((api_id, deployment_id), None)
+        self._deployed.clear()
 
     def set_stage(self, api_id: str, settings: StageSettings) -> None:
         """Put a stage's settings into force, at once. Rule 1.79."""
         self._stages[(api_id, settings.stage_name)] = settings
+        self._deployed.clear()
 
     def point_stage(self, api_id: str, stage_name: str, deployment_id: str | None) -> None:
         """Let an existing stage serve another deployment. Rule 1.81."""
         key = (api_id, stage_name)
         self._stages[key] = replace(self._stages[key], deployment_id=deployment_id)
+        self._deployed.clear()
 
     def remove_stage(self, api_id: str, stage_name: str) -> None:
         """Take a stage out of service; open connections are the caller's to close."""
         self._stages.pop((api_id, stage_name), None)
+        self._deployed.clear()
 
     def deployed_stage(self, api_id: str, stage_name: str) -> DeployedStage | None:
         """What a client meets at this stage; None when nothing is deployed there (1.80, 2.17)."""
-        settings = self._stages.get((api_id, stage_name))
+        key = (api_id, stage_name)
+        known = self._deployed.get(key)
+        return known if known is not None else self._look_up(key)
+
+    def _look_up(self, key: tuple[str, str]) -> DeployedStage | None:
+        settings = self._stages.get(key)
         if settings is None or settings.deployment_id is None:
             return None
-        snapshot = self._snapshots.get((api_id, settings.deployment_id))
-        return None if snapshot is None else DeployedStage(settings=settings, snapshot=snapshot)
+        snapshot = self._snapshots.get((key[0], settings.deployment_id))
+        if snapshot is None:
+            return None
+        found = self._deployed[key] = DeployedStage(settings=settings, snapshot=snapshot)
+        return found
 
     def has_stage(self, api_id: str, stage_name: str) -> bool:
         """Whether the stage exists, deployed or not."""

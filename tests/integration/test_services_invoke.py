@@ -138,13 +138,13 @@ class TestRequestResponse:
 
     async def test_the_log_tail_is_four_kilobytes(self, world: ServicesWorld) -> None:
         """With LogType Tail the end of the log comes along."""
-        log = b"x" * 5000 + b"END"
-        world.fake_runner.answers["echo"] = InvokeResult(payload=b"1", log_tail=log)
+        lines = ("x" * 5000, "y" * 2000 + "END")
+        world.fake_runner.answers["echo"] = InvokeResult(payload=b"1", log_lines=lines)
 
         answer = await _invoke(world, LogType="Tail")
 
         tail = base64.b64decode(answer["LogResult"])
-        assert (len(tail), tail[-3:]) == (4096, b"END")
+        assert (len(tail), tail[:1], tail[-5:]) == (4096, b"x", b"yEND\n")
 
     async def test_an_answer_above_six_megabytes_is_a_failure(self, world: ServicesWorld) -> None:
         """A response that Lambda would not carry becomes its error."""

@@ -25,7 +25,14 @@ def read_json(text: str | bytes) -> Json | Missing:
     """A JSON text's value, or ``MISSING`` when it is not JSON. Never raises."""
     try:
         if not isinstance(text, str):
-            text = text.decode(json.detect_encoding(text), "surrogatepass")
+            is_utf8 = text[:1] == b"{" and text[1:2] != b"\0"  # as the next line would find
+            encoding = "utf-8" if is_utf8 else json.detect_encoding(text)
+            text = text.decode(encoding, "surrogatepass")
+        if text.startswith("{"):
+            # Most are an object with nothing around it: then no white space need be looked for.
+            found: tuple[Json, int] = _DECODER.raw_decode(text)
+            if found[1] == len(text):
+                return found[0]
         value: Json = _DECODER.decode(text)
     except (ValueError, RecursionError):
         return MISSING

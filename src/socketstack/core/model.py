@@ -1,5 +1,7 @@
 """The values that cross module borders: frozen, slotted, named in API Gateway's own words.
 
+What every message makes anew is a ``NamedTuple``: as fixed, and made in a third of the time.
+
 Three name shapes meet in this package: JSON has ``routeKey``, records from the service model
 ``RouteKey``, these classes ``route_key``. ``core.snapshot`` builds the first group from
 records, ``core.events`` turns connections and messages back into JSON.
@@ -8,13 +10,15 @@ records, ``core.events`` turns connections and messages back into JSON.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, NewType
+from typing import Final, NamedTuple, NewType
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 """What ``json.loads`` can return."""
 
 Record = dict[str, object]
 """A stored resource as the service model shapes it: PascalCase members, plain values."""
+
+_LOG_TAIL_BYTES: Final = 4 * 1024
 
 ApiId = NewType("ApiId", str)
 ConnectionId = NewType("ConnectionId", str)
@@ -274,8 +278,7 @@ class Connection:
     """Further members of ``identity`` in events: who signed the handshake. Rule 4.05."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(NamedTuple):
     """One whole message from a client; always text (6.05), at most 128 KB (6.01)."""
 
     text: str
@@ -300,8 +303,7 @@ class FailureKind(StrEnum):
     """The function's own timeout passed; the process was killed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvokeResult:
+class InvokeResult(NamedTuple):
     """What one call of a function gave.
 
     ``payload`` is the answer's JSON text, or, with a failure, the object with
@@ -310,10 +312,23 @@ class InvokeResult:
 
     payload: bytes
     failure: FailureKind | None = None
-    log_tail: bytes = b""
-    """The last 4 KB of this call's log."""
+    log_lines: tuple[str, ...] = ()
+    """The last lines of this call's log; as many as ``log_tail`` needs, or more."""
     request_id: str = ""
     """Lambda's id of this call, as it stands in the function's log."""
     executed_version: str = "$LATEST"
     is_cold: bool = False
     duration_ms: float = 0.0
+
+    @property
+    def log_tail(self) -> bytes:
+        """The last 4 KB of this call's log."""
+        pieces: list[bytes] = []
+        missing = _LOG_TAIL_BYTES
+        for line in reversed(self.log_lines):
+            if missing <= 0:
+                break
+            # A character has at least one byte, so no more of them are needed.
+            pieces.append(line[-missing:].encode() + b"\n")
+            missing -= len(pieces[-1])
+        return b"".join(reversed(pieces))[-_LOG_TAIL_BYTES:]

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
 from socketstack.core.causes import Cause
 from socketstack.core.jsontext import as_text, read_json
@@ -48,8 +48,7 @@ class Refuse:
     cause: Cause
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """One text frame to the client."""
 
     text: str
@@ -136,8 +135,7 @@ _FIELD_VALUE: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 _WANTED: Final = 'Return {"statusCode": 200} and, where the client gets a reply, a text "body".'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProxyResponse:
+class ProxyResponse(NamedTuple):
     """A valid answer of a proxy function."""
 
     status: int

@@ -7,8 +7,7 @@ not published; this is the stricter reading).
 Rules: 5.01 to 5.06, 5.16 to 5.18, 10.08.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from socketstack.core.expressions import parse
 from socketstack.core.jsontext import MISSING, Missing, read_json
@@ -21,8 +20,7 @@ DEFAULT: Final = "$default"
 _NOT_FOR_MESSAGES: Final = frozenset({CONNECT, DISCONNECT})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class Selection(NamedTuple):
     """What routing found: the route or None, the evaluated key or None, and why."""
 
     route: Route | None

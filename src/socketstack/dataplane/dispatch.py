@@ -5,7 +5,7 @@ Rules: areas 5A to 5D of the rule table, 10.17.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final, assert_never
 from weakref import WeakValueDictionary
@@ -14,7 +14,7 @@ from socketstack.clock import Clock
 from socketstack.core import addressing, events, replies
 from socketstack.core.causes import Cause
 from socketstack.core.context import Facts
-from socketstack.core.model import Connection, DeployedStage, InvokeResult, Json, Message, Route
+from socketstack.core.model import Connection, DeployedStage, InvokeResult, Message, Route
 from socketstack.core.routing import DISCONNECT, explain_route
 from socketstack.dataplane import stage_facts, steps
 from socketstack.dataplane.counts import Counts
@@ -25,7 +25,7 @@ from socketstack.dataplane.stage_logs import StageLogs
 from socketstack.dataplane.throttling import Throttling
 from socketstack.ids import Ids
 from socketstack.store import Store
-from socketstack.trace import NO_DETAIL, Step, Trace
+from socketstack.trace import Step, Trace
 
 GOODBYES_AT_ONCE: Final = 256
 """``$disconnect`` calls of one API that are under way; more wait without an event being made. Ten
@@ -93,7 +93,7 @@ class Dispatch:
         self._pipeline = pipeline
         self._clock = clock
         self._ids = ids
-        self._trace = trace
+        self._tell = trace.publish
 
     def handle(self, connection: Connection, text: str, reply: Reply) -> Work | None:
         """Answer one message. Raises nothing: what fails inside becomes an error frame.
@@ -159,10 +159,10 @@ class Dispatch:
         selection = explain_route(stage.snapshot, message.text)
         taker = selection.route.route_key if selection.route else "nobody"
         self._tell(
+            Step.MESSAGE,
+            f"{len(message.text)} characters for {taker}: {_short(selection.reason)}",
             asked.connection,
             message.request_id,
-            Step.MESSAGE,
-            f"{_size(message.text)} for {taker}: {_short(selection.reason)}",
             detail=steps.selection(
                 selection,
                 stage.snapshot.route_selection_expression,
@@ -209,10 +209,10 @@ class Dispatch:
         took_ms = (self._clock.monotonic_seconds() - asked.began_seconds) * 1000
         if not isinstance(outcome, Unreachable | replies.Rejection):
             self._tell(
-                asked.connection,
-                message.request_id,
                 Step.INVOKED,
                 f"{route.route_key} took {took_ms:.1f} ms",
+                asked.connection,
+                message.request_id,
                 detail=steps.call(route, outcome, took_ms),
             )
         if asked.facts is not None:
@@ -232,7 +232,7 @@ class Dispatch:
                 return outcome.frame()
             case replies.BackendResponse():
                 for warning in outcome.warnings:
-                    self._tell(asked.connection, message.request_id, Step.WARNING, warning)
+                    self._tell(Step.WARNING, warning, asked.connection, message.request_id)
                 return replies.backend_reply(route, outcome)
             case _:
                 assert_never(outcome)
@@ -243,19 +243,20 @@ class Dispatch:
             self._logs.replied(asked.facts, reply)
         match reply:
             case replies.Send():
-                self._tell(connection, request_id, Step.REPLY, _size(reply.text))
+                size = f"{len(reply.text)} characters"
+                self._tell(Step.REPLY, size, connection, request_id)
                 asked.answer(reply.text)
             case replies.Silence():
                 summary = f"none: {reply.reason}"
-                self._tell(connection, request_id, Step.REPLY, summary, cause=reply.cause)
+                self._tell(Step.REPLY, summary, connection, request_id, reply.cause)
                 asked.answer(None)
             case replies.ErrorFrame():
                 self._tell(
-                    connection,
-                    request_id,
                     Step.ERROR,
                     f"{reply.message}: {reply.reason}",
-                    cause=reply.cause,
+                    connection,
+                    request_id,
+                    reply.cause,
                     detail={"frame": str(reply.message)},
                 )
                 frame = replies.error_frame(reply.message, connection.connection_id, request_id)
@@ -269,7 +270,7 @@ class Dispatch:
         client = f"{connection.connection_id} from {connection.source_ip}"
         _logger.error("A message of %s failed", client, exc_info=error)
         reason = "The engine failed; its log says why."
-        self._tell(connection, request_id, Step.ERROR, reason, cause=Cause.INTERNAL)
+        self._tell(Step.ERROR, reason, connection, request_id, Cause.INTERNAL)
         message = replies.FrameMessage.INTERNAL_SERVER_ERROR
         asked.answer(replies.error_frame(message, connection.connection_id, request_id))
 
@@ -311,32 +312,11 @@ class Dispatch:
         failure = _failure(outcome)
         detail = steps.call(route, outcome, took_ms)
         if failure is None:
-            self._tell(connection, request_id, Step.INVOKED, DISCONNECT, detail=detail)
+            self._tell(Step.INVOKED, DISCONNECT, connection, request_id, detail=detail)
         else:
             reason, cause = failure
             summary = f"$disconnect failed: {reason}"
-            self._tell(connection, request_id, Step.ERROR, summary, cause=cause, detail=detail)
-
-    def _tell(
-        self,
-        connection: Connection,
-        request_id: str,
-        step: Step,
-        summary: str,
-        *,
-        cause: Cause | None = None,
-        detail: Mapping[str, Json] = NO_DETAIL,
-    ) -> None:
-        self._trace.publish(
-            step,
-            summary,
-            api_id=connection.api_id,
-            stage_name=connection.stage_name,
-            connection_id=connection.connection_id,
-            request_id=request_id,
-            cause=cause,
-            detail=detail,
-        )
+            self._tell(Step.ERROR, summary, connection, request_id, cause, detail=detail)
 
 
 def _exchange(
@@ -373,10 +353,6 @@ def _short(reason: str) -> str:
         return reason
     half = _REASON_MAX_CHARACTERS // 2
     return f"{reason[:half]} … {reason[-half:]}"
-
-
-def _size(text: str) -> str:
-    return f"{len(text)} characters"
 
 
 def _failure(outcome: Result) -> tuple[str, Cause] | None:

@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 import orjson
 
@@ -17,8 +16,7 @@ Event = Mapping[str, object]
 Result = Outcome | BackendResponse | Rejection
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
+class Exchange(NamedTuple):
     """One event of a connection, for the integration of one route."""
 
     route: Route

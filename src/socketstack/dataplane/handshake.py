@@ -103,11 +103,9 @@ class Narrator:
         self._trace.publish(
             step,
             without_secrets(summary, handshake.upgrade),
-            api_id=handshake.connection.api_id,
-            stage_name=handshake.connection.stage_name,
-            connection_id=handshake.connection.connection_id,
-            request_id=handshake.request_id,
-            cause=cause,
+            handshake.connection,
+            handshake.request_id,
+            cause,
             detail={
                 name: without_secrets(value, handshake.upgrade) if isinstance(value, str) else value
                 for name, value in detail.items()

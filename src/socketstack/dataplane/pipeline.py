@@ -9,7 +9,6 @@ Rules: 1.51, 5.36, 5.49, 5.69, 5.74.
 import base64
 import binascii
 from collections.abc import Callable
-from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -112,7 +111,7 @@ class Pipeline:
                     reason=f"CONVERT_TO_BINARY needs base64, and this is none: {error}. [5.69]",
                     cause=Cause.CONTENT_HANDLING,
                 )
-            exchange = replace(exchange, event={**exchange.event, "isBase64Encoded": True})
+            exchange = exchange._replace(event={**exchange.event, "isBase64Encoded": True})
         return await self._integrations.call(
             exchange.integration,
             exchange.payload(),

@@ -59,8 +59,7 @@ class DecisionTrace:
     @property
     def refusal(self) -> TraceEvent | None:
         """The last step that failed; None when nothing did. Silence is no failure (5.26)."""
-        failed = (e for e in reversed(self.steps) if e.cause and e.step is not Step.REPLY)
-        return next(failed, None)
+        return next(filter(_is_refusal, reversed(self.steps)), None)
 
     def summary(self) -> dict[str, Json]:
         """What a list shows of it."""
@@ -97,23 +96,30 @@ class TraceBook:
     def __init__(self, trace: Trace) -> None:
         self._requests: dict[str, list[TraceEvent]] = {}
         self._refused: dict[str, list[TraceEvent]] = {}
+        self._failed: set[str] = set()
+        """Those of ``_requests`` that have a refusal."""
         self._lines: dict[str, deque[TraceEvent]] = {}
         """Log lines by the function's own id of the call."""
         trace.subscribe(self._take)
 
     def _take(self, event: TraceEvent) -> None:
-        if not event.request_id:
+        request_id = event.request_id
+        if not request_id:
             return
         if event.step is Step.LOG:
             self._take_line(event)
             return
-        steps = self._requests.get(event.request_id)
+        steps = self._requests.get(request_id)
         if steps is None:
             if len(self._requests) >= KEPT_TRACES:
                 self._drop_oldest()
-            self._requests[event.request_id] = [event]
+            self._requests[request_id] = [event]
         elif len(steps) < _STEPS_MAX:
             steps.append(event)
+        else:
+            return
+        if event.cause is not None and _is_refusal(event):
+            self._failed.add(request_id)
 
     def _take_line(self, event: TraceEvent) -> None:
         lines = self._lines.get(event.request_id)
@@ -126,7 +132,8 @@ class TraceBook:
     def _drop_oldest(self) -> None:
         oldest = next(iter(self._requests))
         steps = self._requests.pop(oldest)
-        if DecisionTrace(tuple(steps)).refusal is not None:
+        if oldest in self._failed:
+            self._failed.discard(oldest)
             if len(self._refused) >= KEPT_REFUSALS:
                 del self._refused[next(iter(self._refused))]
             self._refused[oldest] = steps
@@ -151,6 +158,10 @@ class TraceBook:
             line for call in calls if isinstance(call, str) for line in self._lines.get(call, ())
         ]
         return DecisionTrace((steps[0], *sorted([*steps[1:], *lines], key=lambda e: e.time_ms)))
+
+
+def _is_refusal(event: TraceEvent) -> bool:
+    return event.cause is not None and event.step is not Step.REPLY
 
 
 def _is_under_way(event: TraceEvent) -> bool:

@@ -8,7 +8,9 @@ started as a copy in the runtime folder, by an interpreter that sees no site pac
 
 Frames in both directions are a length (4 bytes) and a kind (1 byte), then the body. The engine
 sends SETTINGS once, then one CALL at a time; this side sends READY once, or INIT_ERROR, then one
-RESULT or ERROR for each CALL. What a function prints goes through a pipe and never here.
+RESULT or ERROR for each CALL. A CALL starts with a length (4 bytes) and a head of lines: request
+id, ARN, deadline in epoch milliseconds, custom domain names; then the event. What a function prints
+goes through a pipe and never here.
 """
 
 import errno
@@ -25,7 +27,7 @@ from typing import Any, Self
 HEAD = struct.Struct(">IB")
 CALL_HEAD = struct.Struct(">I")
 READY, INIT_ERROR, RESULT, ERROR = 1, 2, 3, 4
-RECEIVED_AT_ONCE_BYTES = 256 * 1024
+RECEIVED_AT_ONCE_BYTES = 64 * 1024
 RESULT_MAX_BYTES = 6_291_556
 # Variables that awslambdaric reads when it is imported.
 READ_AT_IMPORT = {"AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL"}
@@ -117,12 +119,11 @@ class Invocation:
     def __init__(self, body: bytes) -> None:
         (head_length,) = CALL_HEAD.unpack_from(body)
         payload = CALL_HEAD.size + head_length
-        head = json.loads(body[CALL_HEAD.size : payload])
-        self.invoke_id: str = head["id"]
-        self.invoked_function_arn: str = head["arn"]
-        self.deadline_time_in_ms: int = head["deadline"]
+        head = body[CALL_HEAD.size : payload].decode()
+        self.invoke_id, self.invoked_function_arn, deadline, *names = head.split("\n")
+        self.deadline_time_in_ms = int(deadline)
         ENGINE_NAMES.clear()
-        ENGINE_NAMES.update(head.get("names", ()))
+        ENGINE_NAMES.update(names)
         self.event_body = body[payload:]
 
 

@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import Final
 
 _HEAD: Final = struct.Struct(">IB")
-_RECEIVED_AT_ONCE_BYTES: Final = 256 * 1024
+_RECEIVED_AT_ONCE_BYTES: Final = 64 * 1024
 _FRAME_MAX_BYTES: Final = 8 * 1024 * 1024
 
 

@@ -12,7 +12,8 @@ LINE_MAX_BYTES: Final = 256 * 1024
 CALL_MAX_BYTES: Final = 4 * 1024 * 1024
 CALL_MAX_LINES: Final = 20_000
 """What one call may log; what goes beyond is counted and dropped, and the log says so."""
-TAIL_BYTES: Final = 4 * 1024
+TAIL_LINES: Final = 4 * 1024
+"""What a call's result keeps of its log: 4 KB are wanted, and a line has a byte at least."""
 
 _TRACED_LINES: Final = 200
 _TRACED_CHARACTERS: Final = 1000
@@ -35,7 +36,7 @@ class ProcessLog:
         self._clock = clock
         self._partial = b""
         self._waiting: list[LogLine] = []
-        self._tail: deque[str] = deque(maxlen=TAIL_BYTES)
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._request_id = ""
         self._bytes = 0
         self._lines = 0
@@ -62,14 +63,14 @@ class ProcessLog:
         """Take a line, whatever the budget says."""
         self._keep(text, self._clock.now_ms())
 
-    def end(self, lines: list[str]) -> bytes:
-        """A call ends with lines of Lambda's own; returns its last 4 KB."""
+    def end(self, lines: list[str]) -> tuple[str, ...]:
+        """A call ends with lines of Lambda's own; returns its last lines."""
         self._end_partial()
         now_ms = self._clock.now_ms()
         for line in lines:
             self._keep(line, now_ms)
         self.flush()
-        return self._last_bytes()
+        return tuple(self._tail)
 
     def flush(self) -> None:
         """Hand what waits to the sink."""
@@ -115,14 +116,3 @@ class ProcessLog:
     def _keep(self, text: str, now_ms: int) -> None:
         self._waiting.append(LogLine(time_ms=now_ms, text=text))
         self._tail.append(text)
-
-    def _last_bytes(self) -> bytes:
-        """The last 4 KB of the present call's lines."""
-        pieces: list[bytes] = []
-        missing = TAIL_BYTES
-        while missing > 0 and self._tail:
-            # A character has at least one byte, so no more of them are needed.
-            pieces.append(self._tail.pop()[-missing:].encode() + b"\n")
-            missing -= len(pieces[-1])
-        self._tail.clear()
-        return b"".join(reversed(pieces))[-TAIL_BYTES:]

@@ -12,7 +12,6 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import lru_cache
 from typing import Final
 
 from socketstack.clock import Clock
@@ -94,11 +93,6 @@ class Call:
         self.done(outcome)
 
 
-@lru_cache(maxsize=256)
-def _json_text(value: str | tuple[str, ...]) -> str:
-    return json.dumps(value)
-
-
 class State(Enum):
     """Where a process stands."""
 
@@ -178,10 +172,13 @@ class FunctionProcess:
             allowed_ms -= round(self._init_ms)
         self._begin(call)
         call.is_limited = self._has_limits
-        names = _json_text(tuple(self._engine_names()))
-        head = (
-            f'{{"id": "{call.request_id}", "arn": {_json_text(function.invoked_arn)}, '
-            f'"deadline": {now_ms + allowed_ms}, "names": {names}}}'
+        head = "\n".join(
+            (
+                call.request_id,
+                function.invoked_arn,
+                str(now_ms + allowed_ms),
+                *self._engine_names(),
+            )
         ).encode()
         length = len(head).to_bytes(_HEAD_LENGTH_BYTES, "big")
         self._channel.send(Sent.CALL, length, head, call.payload)
@@ -247,7 +244,7 @@ class FunctionProcess:
         result = InvokeResult(
             payload=payload,
             failure=failure,
-            log_tail=self._log.end([*lines, *ends]),
+            log_lines=self._log.end([*lines, *ends]),
             request_id=call.request_id,
             executed_version=call.function.version,
             is_cold=self._is_cold,

@@ -6,9 +6,8 @@ written as JSON) are awslambdaric's and are not made here.
 
 import json
 import math
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from socketstack.core.model import Json
 
@@ -17,8 +16,7 @@ TIMEOUT_ERROR: Final = "Sandbox.Timedout"
 _MS: Final = 1000
 
 
-@dataclass(slots=True, kw_only=True)
-class Figures:
+class Figures(NamedTuple):
     """What a REPORT line tells about one call."""
 
     duration_ms: float
@@ -49,20 +47,18 @@ def end_lines(request_id: str, figures: Figures, now_ms: int, *, is_json: bool) 
     """The lines after a call's own."""
     if is_json:
         return [_platform("platform.report", now_ms, _report(request_id, figures))]
-    parts = [
-        f"REPORT RequestId: {request_id}",
-        f"Duration: {figures.duration_ms:.2f} ms",
-        f"Billed Duration: {math.ceil(figures.duration_ms)} ms",
-        f"Memory Size: {figures.memory_mb} MB",
-        f"Max Memory Used: {figures.peak_mb} MB",
-    ]
+    report = (
+        f"REPORT RequestId: {request_id}\tDuration: {figures.duration_ms:.2f} ms\t"
+        f"Billed Duration: {math.ceil(figures.duration_ms)} ms\t"
+        f"Memory Size: {figures.memory_mb} MB\tMax Memory Used: {figures.peak_mb} MB\t"
+    )
     if figures.init_ms is not None:
-        parts.append(f"Init Duration: {figures.init_ms:.2f} ms")
+        report += f"Init Duration: {figures.init_ms:.2f} ms\t"
     if figures.status:
-        parts.append(f"Status: {figures.status}")
+        report += f"Status: {figures.status}\t"
     if figures.error_type:
-        parts.append(f"Error Type: {figures.error_type}")
-    return [f"END RequestId: {request_id}", "\t".join(parts) + "\t"]
+        report += f"Error Type: {figures.error_type}\t"
+    return [f"END RequestId: {request_id}", report]
 
 
 def timeout_line(request_id: str, timeout_ms: int, now_ms: int) -> str:

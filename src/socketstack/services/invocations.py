@@ -22,7 +22,6 @@ from socketstack.services.references import FunctionReference, read_reference
 REQUEST_MAX_BYTES: Final = 6_291_556
 EVENT_MAX_BYTES: Final = 1_048_576
 RESPONSE_MAX_BYTES: Final = 6_291_556
-LOG_TAIL_BYTES: Final = 4096
 
 _PATH: Final = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?")
 _SERVICE: Final = "lambda"
@@ -144,8 +143,7 @@ class InvokeApi:
             # AWS says Unhandled of everything a runtime reports, exceptions included.
             headers["X-Amz-Function-Error"] = "Unhandled"
         if request.header("X-Amz-Log-Type") == "Tail":
-            tail = result.log_tail[-LOG_TAIL_BYTES:]
-            headers["X-Amz-Log-Result"] = base64.b64encode(tail).decode()
+            headers["X-Amz-Log-Result"] = base64.b64encode(result.log_tail).decode()
         return self._answer(request, 200, headers, payload)
 
     def _answer(

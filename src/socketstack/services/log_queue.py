@@ -11,9 +11,8 @@ counted and said.
 
 import logging
 from collections import deque
-from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from socketstack.runner.base import LogLine
 from socketstack.services.aws_app import AwsApp
@@ -27,8 +26,7 @@ STREAMS_MAX: Final = 200
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class Batch(NamedTuple):
     """Lines of one log stream, in order.
 
     A group that is missing is made, unless ``needs_group``: then the lines are dropped.

@@ -11,7 +11,7 @@ from socketstack.inspector.traces import (
     DecisionTrace,
     TraceBook,
 )
-from socketstack.trace import Step, Trace
+from socketstack.trace import Spot, Step, Trace
 
 
 @pytest.fixture
@@ -47,11 +47,9 @@ def test_refused_handshake_is_one_trace(trace: Trace, clock: FakeClock, book: Tr
         trace.publish(
             step,
             summary,
-            api_id="a1",
-            stage_name="dev",
-            connection_id="c=",
-            request_id="r=",
-            cause=cause,
+            Spot("a1", "dev", "c="),
+            "r=",
+            cause,
             detail=detail,
         )
         trace.emit(Step.MESSAGE, "of somebody else", request_id="other=")

@@ -2,7 +2,14 @@ import json
 
 import pytest
 
-from socketstack.runner.bootstrap import CALL_HEAD, MANAGED_HOST, Invocation, LineSink, too_large
+from socketstack.runner.bootstrap import (
+    CALL_HEAD,
+    ENGINE_NAMES,
+    MANAGED_HOST,
+    Invocation,
+    LineSink,
+    too_large,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,13 +33,14 @@ def test_only_hosts_of_managed_apis_lead_to_the_engine(host: str, *, is_managed:
 
 def test_call_is_read_as_it_was_sent() -> None:
     """A call's head and payload are told apart by the head's length."""
-    head = json.dumps({"id": "id-1", "arn": "arn:echo", "deadline": 5}).encode()
+    head = b"id-1\narn:echo\n5\nchat.example.com"
 
-    invocation = Invocation(CALL_HEAD.pack(len(head)) + head + b'{"a": 1}')
+    invocation = Invocation(CALL_HEAD.pack(len(head)) + head + b'{"a": 1}\n')
 
     assert (invocation.invoke_id, invocation.invoked_function_arn) == ("id-1", "arn:echo")
     assert invocation.deadline_time_in_ms == 5
-    assert invocation.event_body == b'{"a": 1}'
+    assert invocation.event_body == b'{"a": 1}\n'
+    assert {"chat.example.com"} == ENGINE_NAMES
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from collections.abc import Sequence
 import pytest
 from fakes import FakeClock
 
+from socketstack.core.model import InvokeResult
 from socketstack.runner.base import Function, LogLine, Package
 from socketstack.runner.logs import CALL_MAX_LINES, LINE_MAX_BYTES, ProcessLog
 from socketstack.trace import Step, Trace, TraceEvent
@@ -66,7 +67,7 @@ def test_call_without_waiting_is_one_write(log: ProcessLog, kept: Kept) -> None:
     tail = log.end(["END", "REPORT"])
 
     assert kept.batches == [["START", "one", "two", "END", "REPORT"]]
-    assert tail == b"START\none\ntwo\nEND\nREPORT\n"
+    assert tail == ("START", "one", "two", "END", "REPORT")
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])
@@ -123,7 +124,7 @@ def test_tail_is_the_last_four_kilobytes(log: ProcessLog) -> None:
     log.begin("id-1", "START")
     for number in range(5000):
         log.feed(f"line {number}\n".encode())
-    tail = log.end(["END"])
+    tail = InvokeResult(payload=b"", log_lines=log.end(["END"])).log_tail
 
     assert len(tail) == 4096
     assert tail.endswith(b"line 4999\nEND\n")
@@ -137,7 +138,7 @@ def test_tail_of_the_next_call_starts_empty(log: ProcessLog) -> None:
 
     log.begin("id-2", "START")
 
-    assert log.end(["END"]) == b"START\nEND\n"
+    assert log.end(["END"]) == ("START", "END")
 
 
 def test_trace_gets_the_functions_own_lines(log: ProcessLog, events: list[TraceEvent]) -> None:
