@@ -89,7 +89,20 @@ def endpoint(url: str) -> Iterator[Target]:
 @contextlib.contextmanager
 def bare() -> Iterator[Target]:
     """The reference: an aiohttp echo server without any function."""
-    with server(python("benchmarks.bare"), stdout=subprocess.PIPE) as process:
+    with _bare("bare aiohttp") as target:
+        yield target
+
+
+@contextlib.contextmanager
+def bare_with_function() -> Iterator[Target]:
+    """The same with every message through a function's process, and nothing else."""
+    with _bare("bare aiohttp with a function", "function") as target:
+        yield target
+
+
+@contextlib.contextmanager
+def _bare(name: str, *arguments: str) -> Iterator[Target]:
+    with server(python("benchmarks.bare", *arguments), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         url = f"ws://127.0.0.1:{int(process.stdout.readline())}/"
-        yield Target("bare aiohttp", url, tree=ProcessTree(process.pid))
+        yield Target(name, url, tree=ProcessTree(process.pid))

@@ -7,7 +7,7 @@ from functools import partial
 from benchmarks.figures import Figure, Goal, at_least, at_most, ratios
 from benchmarks.processes import load
 from benchmarks.sections.base import PAYLOAD_BYTES, Bench, attempt
-from benchmarks.targets import Target
+from benchmarks.targets import Target, bare_with_function
 
 _CLIENTS = (1, 50)
 _BARE_GOALS = {1: at_least(0.35)}
@@ -17,16 +17,17 @@ _MOST_PROCESSES = 10
 
 def measure(bench: Bench) -> Iterator[Figure]:
     """Rates of all targets, one after the other in every run, and what they make of each other."""
-    for clients in _CLIENTS:
-        yield from _compare(bench, clients)
+    with bare_with_function() as least:
+        for clients in _CLIENTS:
+            yield from _compare(bench, least, clients)
     if bench.ours.health_url is not None:
         most = bench.ours.most_processes()
         what = "function processes, most of one"
         yield Figure("echo", what, "", (most,), at_most(_MOST_PROCESSES))
 
 
-def _compare(bench: Bench, clients: int) -> Iterator[Figure]:
-    targets = [bench.ours, bench.bare, *bench.peers]
+def _compare(bench: Bench, least: Target, clients: int) -> Iterator[Figure]:
+    targets = [bench.ours, bench.bare, least, *bench.peers]
     runs: dict[str, list[dict[str, float]]] = defaultdict(list)
     for _ in range(bench.plan.runs):
         for target in list(targets):

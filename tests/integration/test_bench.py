@@ -55,6 +55,9 @@ def test_bench_measures_echo_beside_the_bare_server(tmp_path: Path) -> None:
     ours, bare = figures["1 client: socketstack"], figures["1 client: bare aiohttp"]
     assert figures["1 client: ratio to bare aiohttp"] == pytest.approx(ours / bare)
     assert ours > 0
+    least = figures["1 client: bare aiohttp with a function"]
+    ratio = figures["1 client: ratio to bare aiohttp with a function"]
+    assert ratio == pytest.approx(ours / least)
     assert figures["50 clients: sockets lost"] == 0
     assert 0 < figures["50 clients: load generator"] <= 1.1
     assert 1 <= figures["function processes, most of one"] <= 10
