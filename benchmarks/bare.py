@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import orjson
 from aiohttp import WSMsgType, web
@@ -96,9 +97,10 @@ def _echo(answer: Answer) -> Callable[[web.BaseRequest], Awaitable[web.WebSocket
     async def echo(request: web.BaseRequest) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(compress=False)
         await socket.prepare(request)
-        async for message in socket:
-            if message.type is WSMsgType.TEXT:
-                await socket.send_str(await answer(message.data))
+        with suppress(ConnectionResetError):  # the client has left before its answer
+            async for message in socket:
+                if message.type is WSMsgType.TEXT:
+                    await socket.send_str(await answer(message.data))
         return socket
 
     return echo

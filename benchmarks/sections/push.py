@@ -42,6 +42,8 @@ def measure(bench: Bench) -> Iterator[Figure]:
     yield Figure("push", "boto3, one thread", "/s", each, at_least(900))
     cpu = tuple(run["generator_cpu"] for run in boto3)
     yield Figure("push", "boto3: its own processor time", "cores", cpu)
+    possible = tuple(run["per_second"] / run["generator_cpu"] for run in boto3)
+    yield Figure("push", "boto3: what that would allow", "/s", possible)
 
 
 def _run(bench: Bench, target: Target) -> dict[str, Any]:
