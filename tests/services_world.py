@@ -14,10 +14,13 @@ from aiohttp import web
 from botocore.config import Config
 from fakes import FakeClock, FakeRunner
 
+from socketstack.clock import MovableClock
+from socketstack.ids import RandomIds
 from socketstack.runner.base import Runner
 from socketstack.services.functions import FunctionPermits, InvokeApi, MotoFunctions
 from socketstack.services.http import AwsRequest, AwsResponse
 from socketstack.services.moto_app import MotoApp
+from socketstack.services.schedules import Scheduler
 from socketstack.services.web import AwsWeb
 
 ACCOUNT = "000000000000"
@@ -47,13 +50,26 @@ class ServicesWorld:
         self.functions = MotoFunctions(self.app)
         self.permits = FunctionPermits(self.functions)
         self.fake_runner = FakeRunner()
+        self.told: list[str] = []
+        """What was said about events that reach nobody, and about rules that are due."""
+        self.schedule_clock = MovableClock(self.clock)
         self.invoke_api: InvokeApi
+        self.scheduler: Scheduler
         self.url = ""
         self._clients: dict[str, Any] = {}
 
     def use(self, runner: Runner) -> None:
         """Let this runner run the functions."""
-        self.invoke_api = InvokeApi(runner, self.functions, self.app, clock=self.clock)
+        self.invoke_api = InvokeApi(
+            runner, self.functions, self.app, clock=self.clock, tell=self.told.append
+        )
+        self.scheduler = Scheduler(
+            self.app,
+            self.invoke_api.targets,
+            clock=self.schedule_clock,
+            ids=RandomIds(),
+            tell=self.told.append,
+        )
 
     async def answer(self, request: AwsRequest) -> AwsResponse:
         """Show a request its room, as the front door does."""
@@ -131,6 +147,7 @@ async def services_world(
     finally:
         world.close_clients()
         await server_runner.cleanup()
+        await world.scheduler.stop()
         await world.invoke_api.stop()
         await world.app.stop()
 

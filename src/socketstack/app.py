@@ -24,6 +24,7 @@ from socketstack.controlplane.plane import Caller, ControlPlane
 from socketstack.controlplane.web import ControlPlaneWeb
 from socketstack.core.causes import Cause
 from socketstack.core.model import Json, Throttle
+from socketstack.core.policy import PolicyDecision
 from socketstack.core.principals import AccessKey
 from socketstack.dataplane.frames import guarded
 from socketstack.dataplane.throttling import AccountThrottles
@@ -44,8 +45,9 @@ from socketstack.services.certificates import AccountCertificates
 from socketstack.services.functions import FunctionPermits, InvokeApi, MotoFunctions
 from socketstack.services.guard import Guard
 from socketstack.services.http import AwsRequest, AwsResponse
-from socketstack.services.identities import IamRoles, Identities, IdentityRecords
+from socketstack.services.identities import LAMBDA, IamRoles, Identities, IdentityRecords
 from socketstack.services.moto_app import MotoApp
+from socketstack.services.schedules import Scheduler
 from socketstack.services.stage_logs import AccountLogging, StageLogQueue
 from socketstack.services.web import AwsWeb, GuardedRoom, Refuse
 from socketstack.settings import RateAndBurst, Settings, environment
@@ -219,9 +221,25 @@ class Engine:
     def _make_invoke(self) -> AnswersCalls:
         """What answers Lambda's ``Invoke``."""
         self._invoke = InvokeApi(
-            self.runner, self._functions, self._moto, clock=self.clock, ids=self.ids
+            self.runner,
+            self._functions,
+            self._moto,
+            clock=self.clock,
+            ids=self.ids,
+            tell=functools.partial(self.trace.emit, Step.WARNING),
+            may=self._function_role_may if self.settings.is_iam_enforced else None,
+        )
+        self._scheduler = Scheduler(
+            self._moto,
+            self._invoke.targets,
+            clock=self.gateway_clock,
+            ids=self.ids,
+            tell=functools.partial(self.trace.emit, Step.CLOCK),
         )
         return self._invoke
+
+    def _function_role_may(self, role_arn: str, action: str, resource: str) -> PolicyDecision:
+        return self.identities.role_may(role_arn, LAMBDA, action, resource)
 
     def _make_gateway_runner(self) -> Runner:
         """What calls functions for the data plane."""
@@ -245,6 +263,7 @@ class Engine:
     async def _stop_services(self) -> None:
         if self._cloudformation is not None:
             await self._cloudformation.stop()
+        await self._scheduler.stop()
         await self._invoke.stop()
 
     def _front_door(self, plane: ControlPlane, invoke: AnswersCalls) -> FrontDoor:

@@ -346,13 +346,16 @@ def test_protected_stack_is_not_deleted(cloud: Cloud) -> None:
 
 def test_unsupported_property_is_refused_by_name_before_anything_is_made(cloud: Cloud) -> None:
     """A property that would have no effect stops the stack and is named."""
-    queue = {"Type": "AWS::SQS::Queue", "Properties": {"SqsManagedSseEnabled": True}}
+    queue = {
+        "Type": "AWS::SQS::Queue",
+        "Properties": {"RedriveAllowPolicy": {"redrivePermission": "denyAll"}},
+    }
 
     with pytest.raises(ClientError) as refused:
         create(cloud, template({"Fine": parameter(), "Queue": queue}))
 
     assert refused.value.response["Error"]["Message"] == (
-        "AWS::SQS::Queue (resource Queue): property SqsManagedSseEnabled is not supported by "
+        "AWS::SQS::Queue (resource Queue): property RedriveAllowPolicy is not supported by "
         "the local engine"
     )
     assert parameter_names(cloud) == []

@@ -345,6 +345,15 @@ class TestInnerCalls:
     async def test_a_bus_and_a_bucket_call_their_function(self, world: ServicesWorld) -> None:
         """EventBridge's and S3's events reach the function, each in its shape."""
         await world.call(
+            "lambda",
+            "add_permission",
+            FunctionName="echo",
+            StatementId="events",
+            Action="lambda:InvokeFunction",
+            Principal="events.amazonaws.com",
+            SourceArn=f"arn:aws:events:{REGION}:{ACCOUNT}:rule/all",
+        )
+        await world.call(
             "events", "put_rule", Name="all", EventPattern=json.dumps({"source": ["app"]})
         )
         fixed = {"Id": "2", "Arn": ARN, "Input": '{"fixed": true}'}

@@ -2,25 +2,32 @@
 
 A failed event runs up to two more times, as on AWS, but one and two seconds later instead of one
 and two minutes: nobody watching a terminal waits that long. One that is throttled was not tried: it
-waits, a second at first and five minutes in the end, for up to six hours, as on AWS. There are no
-destinations and no dead letter queues of functions: an event that is given up is a line in the log.
+waits, a second at first and five minutes in the end, for up to six hours, as on AWS. Fewer
+attempts, a shorter age, and destinations that are told in the end are the function's settings
+(``event_settings``); functions have no dead letter queues of their own here.
 """
 
 import asyncio
 import logging
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from socketstack.clock import Clock
 from socketstack.core.model import InvokeResult
 from socketstack.errors import FunctionNotFound, FunctionThrottled, RunnerError
 from socketstack.runner.base import Runner
+from socketstack.services.event_records import Condition, EventOutcome
+from socketstack.services.event_settings import EventSettings
 
 EVENTS_MAX: Final = 1000
 EVENT_RETRY_SECONDS: Final = (1.0, 2.0)
 THROTTLED_WAIT_SECONDS: Final = (1.0, 300.0)
 """The first wait of a throttled event, doubled each time, and the longest."""
-EVENT_AGE_MAX_SECONDS: Final = 6 * 3600.0
+
+SettingsOf = Callable[[str], EventSettings]
+Take = Callable[[EventOutcome, EventSettings], Awaitable[None]]
+"""Takes what became of an event."""
 
 _logger = logging.getLogger(__name__)
 
@@ -28,9 +35,13 @@ _logger = logging.getLogger(__name__)
 class EventQueue:
     """Invocations in the background; their owner calls ``stop``."""
 
-    def __init__(self, runner: Runner, clock: Clock) -> None:
+    def __init__(
+        self, runner: Runner, clock: Clock, *, settings_of: SettingsOf, take: Take
+    ) -> None:
         self._runner = runner
         self._clock = clock
+        self._settings_of = settings_of
+        self._take = take
         self._tasks: set[asyncio.Task[None]] = set()
         self._lines: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -66,26 +77,44 @@ class EventQueue:
             await self._attempt(function, payload)
 
     async def _attempt(self, function: str, payload: bytes) -> None:
-        problem = ""
-        for wait_seconds in (0.0, *EVENT_RETRY_SECONDS):
+        settings = self._settings_of(function)
+        gives_up_at = self._clock.monotonic_seconds() + settings.age_max_seconds
+        condition, problem = Condition.RETRIES_EXHAUSTED, ""
+        calls, result = 0, None
+        for wait_seconds in (0.0, *EVENT_RETRY_SECONDS[: settings.retries_max]):
+            if self._clock.monotonic_seconds() + wait_seconds > gives_up_at:
+                condition = Condition.EVENT_AGE_EXCEEDED
+                break
             await self._clock.sleep(wait_seconds)
+            calls += 1
             try:
-                result = await self._invoke(function, payload)
+                result = await self._invoke(function, payload, gives_up_at)
             except FunctionNotFound as missing:
                 problem = str(missing)
+                break
+            except FunctionThrottled as throttled:
+                condition, problem, calls = Condition.EVENT_AGE_EXCEEDED, str(throttled), calls - 1
                 break
             except RunnerError as failure:
                 problem = str(failure)
             else:
                 if result.failure is None:
-                    return
+                    condition = Condition.SUCCESS
+                    break
                 problem = str(result.failure)
-        _logger.warning("An event for %s is given up: %s", function, problem)
+        outcome = EventOutcome(
+            function_arn=function,
+            payload=payload,
+            condition=condition,
+            calls=calls,
+            result=result,
+            problem=problem,
+        )
+        await self._take(outcome, settings)
 
-    async def _invoke(self, function: str, payload: bytes) -> InvokeResult:
+    async def _invoke(self, function: str, payload: bytes, gives_up_at: float) -> InvokeResult:
         """Call a function, once it may be called. Raises what ``Runner.invoke`` raises."""
         waits_seconds, longest_seconds = THROTTLED_WAIT_SECONDS
-        gives_up_at = self._clock.monotonic_seconds() + EVENT_AGE_MAX_SECONDS
         while True:
             try:
                 return await self._runner.invoke(function, payload)

@@ -27,6 +27,7 @@ from urllib.parse import unquote
 
 from socketstack.ids import RandomIds
 from socketstack.services import function_checks
+from socketstack.services.event_settings import destination_problem
 from socketstack.services.function_checks import Refusal, as_text
 from socketstack.services.sparse_imports import moto_module
 
@@ -346,9 +347,14 @@ def _list_versions(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _replace_invoke_config(original: Callable[..., Any]) -> Callable[..., Any]:
+    @refusing
     def put_function_event_invoke_config(
         self: Any, function_name: str, config: dict[str, Any]
     ) -> Any:
+        for destination in (config.get("DestinationConfig") or {}).values():
+            arn = str((destination or {}).get("Destination") or "")
+            if arn and (problem := destination_problem(arn)):
+                raise Refusal(problem)
         # moto keeps every configuration ever put and shows the first.
         self.get_function(function_name).event_invoke_config = []
         return original(self, function_name, config)

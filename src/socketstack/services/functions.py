@@ -14,6 +14,7 @@ from typing import Any
 from socketstack.core.policy import PolicyDecision, permits_service
 from socketstack.errors import FunctionNotFound
 from socketstack.runner.base import Function, FunctionCatalog, LogLine, LogSink, Package
+from socketstack.services.event_settings import EventSettings, event_settings
 from socketstack.services.function_logs import FunctionLogs
 from socketstack.services.invocations import InvokeApi
 from socketstack.services.moto_app import MotoApp
@@ -53,6 +54,18 @@ class MotoFunctions(FunctionCatalog, LogSink):
         if found is None:
             found = self._found[name_or_arn] = self._read(name_or_arn)
         return found
+
+    def event_settings(self, name_or_arn: str) -> EventSettings:
+        """How events of a function are tried; the defaults for one that does not exist."""
+        reference = read_reference(
+            name_or_arn, region=self._app.region, account_id=self._app.account_id
+        )
+        versions = None if reference is None else _versions(reference)
+        if versions is None:
+            return EventSettings()
+        latest = versions.group["latest"]
+        kept = latest.event_invoke_config
+        return event_settings(kept[0].config if kept else {}, str(latest.role))
 
     def write(self, function: Function, stream: str, lines: Sequence[LogLine]) -> None:
         """Take lines of one log stream, in order; never waits."""

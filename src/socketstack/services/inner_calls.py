@@ -1,10 +1,10 @@
 """Functions that moto's own services call: through our Runner, never through Docker.
 
 On AWS, SNS, S3, EventBridge, log subscriptions and streams do not wait for the function they
-call: such a call becomes an event. Secrets Manager's rotation does wait; it runs in moto's thread,
-and the function may well call AWS again, so the thread is released for the time of the wait
-(``worker``). A queue's messages are deleted when the function took them and come back after their
-visibility timeout when it did not, as on AWS.
+call: such a call becomes an event (of EventBridge's rules, by way of ``rule_targets``). Secrets
+Manager's rotation does wait; it runs in moto's thread, and the function may well call AWS again,
+so the thread is released for the time of the wait (``worker``). A queue's messages are deleted when
+the function took them and come back after their visibility timeout when it did not, as on AWS.
 """
 
 import asyncio
@@ -20,6 +20,8 @@ from socketstack.errors import RunnerError
 from socketstack.runner.base import Runner
 from socketstack.services.event_queue import EventQueue
 from socketstack.services.moto_app import MotoApp
+from socketstack.services.rule_inputs import bus_event, target_input
+from socketstack.services.rule_targets import RuleTargets
 from socketstack.services.sparse_imports import moto_module
 
 _ORDERED_SOURCES: Final = frozenset({"aws:dynamodb", "aws:kinesis"})
@@ -32,10 +34,19 @@ _logger = logging.getLogger(__name__)
 class InnerCalls:
     """Takes over where moto calls functions. Belongs to one event loop."""
 
-    def __init__(self, *, app: MotoApp, runner: Runner, events: EventQueue, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        app: MotoApp,
+        runner: Runner,
+        events: EventQueue,
+        targets: RuleTargets,
+        clock: Clock,
+    ) -> None:
         self._app = app
         self._runner = runner
         self._events = events
+        self._targets = targets
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._polls: set[asyncio.Task[None]] = set()
@@ -90,7 +101,10 @@ class InnerCalls:
     def _with_functions(self, send: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(send)
         def send_to_targets(rule: Any, event: Any, transform_input: Any = True) -> None:  # noqa: FBT002
-            # moto refuses events for functions, and with them all targets of the rule.
+            # moto refuses events for functions, and with them all targets of the rule; and it
+            # sends every event to a rule that has a schedule and no pattern.
+            if not rule.event_pattern.dump():
+                return
             targets = rule.targets
             functions = [each for each in targets if ":lambda:" in each["Arn"]]
             rule.targets = [each for each in targets if each not in functions]
@@ -99,8 +113,12 @@ class InnerCalls:
             finally:
                 rule.targets = targets
             if functions and rule.event_pattern.matches_event(event):
+                self._app.changed()  # as in put_event
+                sent = bus_event(event)
                 for target in functions:
-                    self.put_event(target["Arn"], _bus_event(target, event))
+                    body = target_input(target, sent)
+                    put = functools.partial(self._targets.put, rule.arn, dict(target), body)
+                    self._loop.call_soon_threadsafe(put)
 
         return send_to_targets
 
@@ -186,23 +204,6 @@ class InnerCalls:
             await self._app.run(functools.partial(_delete, queue, taken))
             if left:
                 await self._clock.sleep(float(queue.visibility_timeout or 0))
-
-
-def _bus_event(target: dict[str, Any], event: dict[str, Any]) -> str:
-    """What EventBridge sends to a target: the event, or what the target makes of it."""
-    if "Input" in target:
-        return str(target["Input"])
-    transformer = target.get("InputTransformer", {})
-    sent = moto_module("events.models").EventTemplateParser.parse(
-        input_template=transformer.get("InputTemplate"),
-        input_paths_map=transformer.get("InputPathsMap", {}),
-        event=event,
-    )
-    if isinstance(sent, dict) and isinstance(sent.get("time"), int | float):
-        utils = moto_module("core.utils")
-        moment = utils.utcfromtimestamp(sent["time"])
-        sent = {**sent, "time": utils.iso_8601_datetime_without_milliseconds(moment)}
-    return sent if isinstance(sent, str) else json.dumps(sent)
 
 
 def _receive(queue: Any, source: Any) -> list[Any]:

@@ -4,7 +4,7 @@ import base64
 import json
 import logging
 import re
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import parse_qs, unquote
 
 from socketstack.clock import Clock, SystemClock
@@ -13,11 +13,15 @@ from socketstack.errors import FunctionNotFound, FunctionThrottled, FunctionUnav
 from socketstack.ids import Ids, RandomIds
 from socketstack.runner.base import FunctionCatalog, Runner
 from socketstack.services import replies, targets
+from socketstack.services.deliveries import Deliveries
+from socketstack.services.destinations import Destinations, RoleMay, Tell
 from socketstack.services.event_queue import EventQueue
+from socketstack.services.event_settings import EventSettings
 from socketstack.services.http import AwsRequest, AwsResponse
 from socketstack.services.inner_calls import InnerCalls
 from socketstack.services.moto_app import MotoApp
 from socketstack.services.references import FunctionReference, read_reference
+from socketstack.services.rule_targets import RuleTargets
 
 REQUEST_MAX_BYTES: Final = 6_291_556
 EVENT_MAX_BYTES: Final = 1_048_576
@@ -27,6 +31,14 @@ _PATH: Final = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?")
 _SERVICE: Final = "lambda"
 
 _logger = logging.getLogger(__name__)
+
+
+class EventFunctions(FunctionCatalog, Protocol):
+    """A catalog that also knows how the events of its functions are tried."""
+
+    def event_settings(self, name_or_arn: str) -> EventSettings:
+        """The settings of a function; the defaults for one that does not exist."""
+        ...
 
 
 class InvokeApi:
@@ -40,19 +52,31 @@ class InvokeApi:
     def __init__(
         self,
         runner: Runner,
-        functions: FunctionCatalog,
+        functions: EventFunctions,
         app: MotoApp,
         *,
         clock: Clock | None = None,
         ids: Ids | None = None,
+        tell: Tell = _logger.warning,
+        may: RoleMay | None = None,
     ) -> None:
+        """``tell`` hears of events that reach nobody; ``may`` is None where roles are not asked."""
         self._runner = runner
         self._functions = functions
         self._app = app
         self._ids = ids or RandomIds()
         clock = clock or SystemClock()
-        self.events = EventQueue(runner, clock)
-        self._inner_calls = InnerCalls(app=app, runner=runner, events=self.events, clock=clock)
+        deliveries = Deliveries(app.handle, self._put_event)
+        self._destinations = Destinations(
+            deliveries, clock=clock, ids=self._ids, tell=tell, may=may
+        )
+        self.events = EventQueue(
+            runner, clock, settings_of=functions.event_settings, take=self._destinations.take
+        )
+        self.targets = RuleTargets(functions, deliveries, put_event=self._put_event, tell=tell)
+        self._inner_calls = InnerCalls(
+            app=app, runner=runner, events=self.events, targets=self.targets, clock=clock
+        )
 
     async def handle(self, request: AwsRequest) -> AwsResponse:
         """Answer one Invoke; raises nothing but ``CancelledError``."""
@@ -75,7 +99,11 @@ class InvokeApi:
     async def stop(self) -> None:
         """Give up events that wait or run."""
         await self._inner_calls.stop()
+        await self.targets.stop()
         await self.events.stop()
+
+    def _put_event(self, function: str, payload: bytes) -> bool:
+        return self.events.put(function, payload)
 
     async def _invoke(self, request: AwsRequest) -> AwsResponse:
         reference = self._reference(request)

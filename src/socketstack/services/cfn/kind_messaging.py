@@ -24,6 +24,7 @@ _QUEUE_ATTRIBUTES: Final = {
     "MessageRetentionPeriod": "345600",
     "ReceiveMessageWaitTimeSeconds": "0",
     "RedrivePolicy": "",
+    "SqsManagedSseEnabled": "true",
     "VisibilityTimeout": "30",
 }
 """Attributes with the value they go back to when the property leaves the template."""

@@ -1,0 +1,114 @@
+"""Sending a text to what an ARN names: a queue, a topic, a function, an event bus.
+
+Through the services' own operations, so a queue that does not exist is refused in SQS's words.
+Policies of queues and topics are not asked: nothing of the local engine enforces them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from socketstack.errors import GatewayError
+from socketstack.services.cfn.calls import CallRefused, Send, Services
+from socketstack.services.event_settings import service_of
+
+_ARN_PARTS: Final = 6
+_ATTRIBUTE_MAX_CHARACTERS: Final = 1024
+
+PutEvent = Callable[[str, bytes], bool]
+"""Calls a function soon; false when too many events wait."""
+
+
+class DeliveryFailed(GatewayError):  # noqa: N818 - what happened to a delivery
+    """Nothing was delivered; the text says why, ``is_missing`` whether there is no such thing."""
+
+    def __init__(self, message: str, *, is_missing: bool = False) -> None:
+        super().__init__(message)
+        self.is_missing = is_missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One text for one ARN."""
+
+    arn: str
+    body: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """Message attributes of queues and topics, each cut at 1,024 characters."""
+    group_id: str = ""
+    """The message group, for FIFO queues."""
+    source: str = ""
+    detail_type: str = ""
+    resources: tuple[str, ...] = ()
+    """These three are for event buses, whose events have them."""
+
+
+class Deliveries:
+    """Sends texts on behalf of services; for the event loop."""
+
+    def __init__(self, send: Send, put_event: PutEvent) -> None:
+        self._send = send
+        self._put_event = put_event
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Send it. Raises ``DeliveryFailed``."""
+        service = service_of(delivery.arn)
+        if service == "lambda":
+            if not self._put_event(delivery.arn, delivery.body.encode()):
+                raise DeliveryFailed("too many events wait")
+            return
+        act = _ACTS.get(service)
+        if act is None or delivery.arn.count(":") < _ARN_PARTS - 1:
+            raise DeliveryFailed(f"{delivery.arn!r} is nothing that the local engine delivers to")
+        services = Services(self._send, delivery.arn.split(":")[3])
+        try:
+            await act(services, delivery)
+        except CallRefused as refused:
+            raise DeliveryFailed(str(refused), is_missing=refused.is_missing) from refused
+
+
+async def _to_queue(services: Services, delivery: Delivery) -> None:
+    _, _, _, region, account, name = delivery.arn.split(":", _ARN_PARTS - 1)
+    await services.call(
+        "sqs",
+        "SendMessage",
+        QueueUrl=f"https://sqs.{region}.amazonaws.com/{account}/{name}",
+        MessageBody=delivery.body,
+        MessageAttributes=_attributes(delivery),
+        MessageGroupId=delivery.group_id or None,
+    )
+
+
+async def _to_topic(services: Services, delivery: Delivery) -> None:
+    await services.call(
+        "sns",
+        "Publish",
+        TopicArn=delivery.arn,
+        Message=delivery.body,
+        MessageAttributes=_attributes(delivery),
+    )
+
+
+async def _to_bus(services: Services, delivery: Delivery) -> None:
+    entry = {
+        "Source": delivery.source,
+        "DetailType": delivery.detail_type,
+        "Detail": delivery.body,
+        "Resources": list(delivery.resources),
+        "EventBusName": delivery.arn.rsplit("event-bus/", maxsplit=1)[-1],
+    }
+    answer = await services.call("events", "PutEvents", Entries=[entry])
+    failed = [one for one in answer["Entries"] if one.get("ErrorCode")]
+    if failed:
+        raise DeliveryFailed(f"{failed[0]['ErrorCode']}: {failed[0].get('ErrorMessage', '')}")
+
+
+_ACTS: Final = {"sqs": _to_queue, "sns": _to_topic, "events": _to_bus}
+
+
+def _attributes(delivery: Delivery) -> dict[str, Any] | None:
+    return {
+        name: {"DataType": "String", "StringValue": value[:_ATTRIBUTE_MAX_CHARACTERS]}
+        for name, value in delivery.attributes.items()
+        if value
+    } or None
