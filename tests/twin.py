@@ -17,10 +17,21 @@ _VOLATILE = (
 
 
 def describe(system: System, api_id: str, name: str) -> dict[str, Any]:
-    """The API, functions, roles, table, logs and alarms under one prefix, ids replaced."""
+    """The API, functions, roles, table, rules, queues, logs and alarms under one prefix.
+
+    Ids and the prefix are replaced.
+    """
+    functions = system.client("lambda").list_functions()["Functions"]
+    found = sorted(each["FunctionName"] for each in functions)
     described = {
         "api": _api(system, api_id),
-        "functions": {n: _function(system, f"{name}-{n}") for n in _FUNCTIONS},
+        "functions": {
+            each.removeprefix(f"{name}-"): _function(system, each)
+            for each in found
+            if each.startswith(f"{name}-")
+        },
+        "rules": _rules(system, name),
+        "queues": _queues(system, name),
         "table": _table(system, name),
         "log groups": _log_groups(system, name),
         "alarms": _alarms(system, name),
@@ -30,9 +41,6 @@ def describe(system: System, api_id: str, name: str) -> dict[str, Any]:
         text = text.replace(actual, neutral)
     neutral_description: dict[str, Any] = json.loads(text)
     return neutral_description
-
-
-_FUNCTIONS = ("authorizer", "connections", "messages")
 
 
 def _without(record: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -94,8 +102,53 @@ def _function(system: System, name: str) -> dict[str, Any]:
             [s["Action"], s["Principal"]["Service"], s["Condition"]["ArnLike"]["AWS:SourceArn"]]
             for s in statements
         ),
+        "events": _event_settings(client, name),
         "role": _role(system, found["Role"].rpartition("/")[2]),
     }
+
+
+def _event_settings(client: Any, name: str) -> dict[str, Any]:
+    try:
+        found = client.get_function_event_invoke_config(FunctionName=name)
+    except client.exceptions.ResourceNotFoundException:
+        return {}
+    destinations = {
+        outcome: destination["Destination"]
+        for outcome, destination in found.get("DestinationConfig", {}).items()
+        if destination
+    }
+    return {
+        "destinations": destinations,
+        **_without(found, "LastModified", "FunctionArn", "DestinationConfig"),
+    }
+
+
+def _rules(system: System, name: str) -> dict[str, Any]:
+    client = system.client("events")
+    return {
+        rule["Name"]: {
+            **{member: rule.get(member) for member in ("ScheduleExpression", "State")},
+            "targets": [
+                _without(target, "Id")
+                for target in client.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+            ],
+        }
+        for rule in client.list_rules(NamePrefix=f"{name}-")["Rules"]
+    }
+
+
+def _queues(system: System, name: str) -> dict[str, Any]:
+    client = system.client("sqs")
+    kept = ("MessageRetentionPeriod", "SqsManagedSseEnabled", "VisibilityTimeout")
+    described = {}
+    for url in client.list_queues(QueueNamePrefix=f"{name}-").get("QueueUrls", []):
+        found = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        statements = json.loads(found["Policy"])["Statement"]
+        described[url.rpartition("/")[2]] = {
+            **{member: found[member] for member in kept},
+            "policy": sorted(statements, key=str),
+        }
+    return described
 
 
 _OWN_NAMES = ("TABLE_NAME", "TOKEN_SECRET_ARN")

@@ -2,9 +2,11 @@
 # alarm; what goes wrong there shows as an execution error of the API.
 
 locals {
+  alarms = merge(local.system_alarms, local.ends_sessions ? local.sweeper_alarms : {})
+
   api_dimensions = { ApiId = aws_apigatewayv2_api.this.id, Stage = var.stage }
 
-  alarms = {
+  system_alarms = {
     execution-errors = {
       description = "API Gateway could not carry out requests, for example an authorizer that fails."
       namespace   = "AWS/ApiGateway"
@@ -55,6 +57,30 @@ locals {
       threshold   = 1
     }
   }
+
+  sweeper_alarms = {
+    sweeper-errors = {
+      description = "Connections are not closed although their session has ended."
+      namespace   = "AWS/Lambda"
+      metric      = "Errors"
+      dimensions  = { FunctionName = "${var.name}-sweeper" }
+      threshold   = 1
+    }
+    sweeper-throttles = {
+      description = "The sweeper is called more often than functions may run; ended sessions last longer."
+      namespace   = "AWS/Lambda"
+      metric      = "Throttles"
+      dimensions  = { FunctionName = "${var.name}-sweeper" }
+      threshold   = 1
+    }
+    dead-letters = {
+      description = "Sweeps failed or did not begin. Look into the queue, find the cause, then purge it."
+      namespace   = "AWS/SQS"
+      metric      = "ApproximateNumberOfMessagesVisible"
+      dimensions  = { QueueName = "${var.name}-dead-letters" }
+      threshold   = 1
+    }
+  }
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {
@@ -65,7 +91,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   namespace           = each.value.namespace
   metric_name         = each.value.metric
   dimensions          = each.value.dimensions
-  statistic           = "Sum"
+  statistic           = each.value.metric == "ApproximateNumberOfMessagesVisible" ? "Maximum" : "Sum"
   period              = 300
   evaluation_periods  = 1
   threshold           = each.value.threshold

@@ -1,7 +1,13 @@
 # Functions, their layer and their roles: one role per function, with what it does and no more.
 
 locals {
-  functions = {
+  # Sessions end with their token, or when their ticket says so.
+  ends_sessions  = var.enforce_token_expiry || var.connect_tickets
+  function_names = concat(["authorizer", "connections", "messages"], local.ends_sessions ? ["sweeper"] : [])
+
+  callback_url = var.domain_name != "" && var.callback_url == "" ? "https://${var.domain_name}" : var.callback_url
+
+  all_functions = {
     authorizer = {
       logical_id  = "AuthorizerFunction"
       timeout     = 10
@@ -52,10 +58,8 @@ locals {
       concurrency = var.messages_concurrency == 0 ? -1 : var.messages_concurrency
       layers      = [aws_lambda_layer_version.push.arn]
       environment = {
-        TABLE_NAME = aws_dynamodb_table.connections.name
-        CALLBACK_URL = (
-          var.domain_name != "" && var.callback_url == "" ? "https://${var.domain_name}" : var.callback_url
-        )
+        TABLE_NAME   = aws_dynamodb_table.connections.name
+        CALLBACK_URL = local.callback_url
       }
       statements = {
         connection-table = [
@@ -78,7 +82,40 @@ locals {
         }]
       }
     }
+    sweeper = {
+      logical_id = "SweeperFunction"
+      # It begins nothing in the last half of it.
+      timeout     = 60
+      concurrency = var.sweeper_concurrency == 0 ? -1 : var.sweeper_concurrency
+      layers      = [aws_lambda_layer_version.push.arn]
+      environment = {
+        TABLE_NAME   = aws_dynamodb_table.connections.name
+        CALLBACK_URL = local.callback_url
+      }
+      statements = {
+        connection-table = [
+          {
+            actions   = ["dynamodb:DeleteItem"]
+            resources = [aws_dynamodb_table.connections.arn]
+          },
+          {
+            actions   = ["dynamodb:Query"]
+            resources = ["${aws_dynamodb_table.connections.arn}/index/bySessionEnd"]
+          },
+        ]
+        close = [{
+          actions   = ["execute-api:ManageConnections"]
+          resources = ["${aws_apigatewayv2_api.this.execution_arn}/${var.stage}/DELETE/@connections/*"]
+        }]
+        dead-letters = [{
+          actions   = ["sqs:SendMessage"]
+          resources = aws_sqs_queue.dead_letters[*].arn
+        }]
+      }
+    }
   }
+
+  functions = { for name in local.function_names : name => local.all_functions[name] }
 
   policies = merge([
     for name, function in local.functions : {
@@ -136,7 +173,7 @@ resource "aws_lambda_layer_version" "push" {
 }
 
 resource "aws_iam_role" "function" {
-  for_each = toset(["authorizer", "connections", "messages"])
+  for_each = toset(local.function_names)
 
   name               = "${var.name}-${each.key}"
   assume_role_policy = data.aws_iam_policy_document.lambda_may_assume.json

@@ -23,6 +23,16 @@ output "table_name" {
   value       = aws_dynamodb_table.connections.name
 }
 
+output "sweeper_function_name" {
+  description = "The function that closes connections whose session has ended, every minute. Empty: sessions have no end of their own."
+  value       = local.ends_sessions ? "${var.name}-sweeper" : ""
+}
+
+output "dead_letter_queue_url" {
+  description = "Where sweeps are found that failed or did not begin. Empty: there is none."
+  value       = join("", aws_sqs_queue.dead_letters[*].url)
+}
+
 output "token_secret_arn" {
   description = "Where the HS256 key is kept."
   value       = aws_secretsmanager_secret.token.arn

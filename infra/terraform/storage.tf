@@ -15,9 +15,28 @@ resource "aws_dynamodb_table" "connections" {
     type = "S"
   }
 
+  attribute {
+    name = "sessionShard"
+    type = "N"
+  }
+
+  attribute {
+    name = "sessionEndsAt"
+    type = "N"
+  }
+
   global_secondary_index {
     name            = "byUser"
     hash_key        = "userId"
+    projection_type = "ALL"
+  }
+
+  # For the sweeper. Only rows whose session has an end are in it; without such, it is empty and
+  # costs nothing.
+  global_secondary_index {
+    name            = "bySessionEnd"
+    hash_key        = "sessionShard"
+    range_key       = "sessionEndsAt"
     projection_type = "ALL"
   }
 
@@ -68,7 +87,7 @@ resource "aws_secretsmanager_secret_version" "token" {
 }
 
 resource "aws_cloudwatch_log_group" "function" {
-  for_each = toset(["authorizer", "connections", "messages"])
+  for_each = toset(local.function_names)
 
   name              = "/aws/lambda/${var.name}-${each.key}"
   retention_in_days = var.log_retention_days

@@ -45,7 +45,7 @@ variable "jwks_url" {
 }
 
 variable "enforce_token_expiry" {
-  description = "Close connections when their token has expired. For tokens that live as long as a session may; false: a token is for connecting."
+  description = "Close connections when their token has expired, silent ones within a minute or two. For tokens that live as long as a session may; false: a token is for connecting."
   type        = bool
   default     = false
 }
@@ -137,6 +137,12 @@ variable "throttle_burst" {
 
 variable "messages_concurrency" {
   description = "Messages that are worked on at once, at most; set aside for them of the account's concurrency. 0: no limit of its own."
+  type        = number
+  default     = 0
+}
+
+variable "sweeper_concurrency" {
+  description = "Sweeps that may run at once, set aside of the account's concurrency; 1 is enough. 0: no limit of its own, and nothing set aside."
   type        = number
   default     = 0
 }

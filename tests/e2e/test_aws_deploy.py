@@ -75,6 +75,8 @@ class Clone:
             ],
             "layers": [one["LayerName"] for one in client("lambda").list_layers()["Layers"]],
             "apis": [one["Name"] for one in client("apigatewayv2").get_apis()["Items"]],
+            "rules": [one["Name"] for one in client("events").list_rules()["Rules"]],
+            "queues": client("sqs").list_queues().get("QueueUrls", []),
             "alarms": [
                 one["AlarmName"] for one in client("cloudwatch").describe_alarms()["MetricAlarms"]
             ],
@@ -220,6 +222,8 @@ def test_documented_policy_is_enough_and_its_parts_are_needed(tmp_path: Path) ->
 
         refused = clone.make("aws-deploy", expect=2, environ=less)
         untouched = clone.left_over()
+        given = f"Architecture={_ARCHITECTURE} PythonRuntime={_RUNTIME} EnforceTokenExpiry=true"
+        enough |= {"PARAMETERS": given}  # with the sweeper, which is all that the template has
         deployed = clone.make("aws-deploy", environ=enough)
         removed = clone.make("aws-destroy", environ=enough)
         after = clone.left_over()
@@ -227,6 +231,7 @@ def test_documented_policy_is_enough_and_its_parts_are_needed(tmp_path: Path) ->
     assert "cannot be used (403)" in refused
     assert untouched == before
     assert "user/deployer-" in deployed
+    assert "+ SweeperFunctionEveryMinute" in deployed
     assert deployed.rstrip().endswith("ok  a push: arrived")
     assert "kept:" not in removed
     assert after == before

@@ -173,19 +173,23 @@ def test_options_make_the_same_system(
     """With options on, template and module still differ in names only; a plan is empty."""
     terraform, outputs = twin
     system = terraform.system
-    options = {"tracing": "true"}
+    options = {"tracing": "true", "enforce_token_expiry": "true", "sweeper_concurrency": "1"}
     try:
-        system.update(Tracing="true")
+        system.update(Tracing="true", EnforceTokenExpiry="true", SweeperConcurrency="1")
         with terraform.variables(**options):
             terraform.apply()
             terraform.assert_nothing_to_change()
         by_template = describe(system, system.outputs["ApiId"], system.stack_name)
         by_module = describe(system, outputs["api_id"], "twin")
     finally:
-        system.update(Tracing="false")
+        system.update(Tracing="false", EnforceTokenExpiry="false", SweeperConcurrency="0")
         terraform.apply()
 
     assert by_template["functions"]["messages"]["TracingConfig"] == {"Mode": "Active"}
+    assert set(by_template["functions"]) >= {"messages", "sweeper"}
+    assert by_template["functions"]["sweeper"]["reserved"] == 1
+    assert by_template["rules"]
+    assert by_template["queues"]
     for part, made in by_template.items():
         assert by_module[part] == made, part
 
@@ -282,15 +286,16 @@ async def test_module_takes_one_time_tickets(twin: tuple[Terraform, dict[str, An
 
 
 def test_destroy_leaves_nothing(tmp_path: Path) -> None:
-    """After destroy the engine has no API, function, table, role, log group, secret or alarm."""
+    """After destroy the engine has nothing of any kind that the module makes."""
     system = system_of_target(tmp_path)
     terraform = Terraform(system)
     try:
         system.run("socketstack", "up", "--template", str(_empty_template(tmp_path)))
         terraform.build()
         terraform.init()
-        terraform.apply()
-        terraform.run("destroy", "-auto-approve", "-input=false", "-no-color")
+        with terraform.variables(enforce_token_expiry="true"):
+            terraform.apply()
+            terraform.run("destroy", "-auto-approve", "-input=false", "-no-color")
         # By name: LocalStack cannot list layers once one has no version any more.
         layer_versions = system.client("lambda").list_layer_versions(LayerName="twin-push")
         left = {
@@ -302,6 +307,8 @@ def test_destroy_leaves_nothing(tmp_path: Path) -> None:
             "groups": system.client("logs").describe_log_groups()["logGroups"],
             "secrets": system.client("secretsmanager").list_secrets()["SecretList"],
             "alarms": system.client("cloudwatch").describe_alarms()["MetricAlarms"],
+            "rules": system.client("events").list_rules()["Rules"],
+            "queues": system.client("sqs").list_queues().get("QueueUrls", []),
         }
     finally:
         system.down()

@@ -4,7 +4,15 @@ Ships as a Lambda layer (``import push``) and is used by the web client's server
 sources (``functions.push.push``). Needs boto3 and nothing else.
 """
 
-from .delivery import Counts, Kicked, MessageTooLargeError, Pusher, encode, management_client
+from .delivery import (
+    Counts,
+    Kicked,
+    MessageTooLargeError,
+    Pusher,
+    Swept,
+    encode,
+    management_client,
+)
 from .rows import Connection, expires_at_seconds
 from .table import ConnectionTable
 from .targets import Everybody, OneConnection, Target, TargetError, User, parse_target
@@ -18,6 +26,7 @@ __all__ = [
     "MessageTooLargeError",
     "OneConnection",
     "Pusher",
+    "Swept",
     "Target",
     "TargetError",
     "User",

@@ -63,24 +63,33 @@ class Kicked:
     """Still open: refused or not reached, also after the retries."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept(Kicked):
+    """What became of closing connections whose session has ended."""
+
+    is_complete: bool = True
+    """Whether there was time for all of them."""
+
+
 class _Outcome(Enum):
     DONE = auto()
     GONE = auto()
     FAILED = auto()
+    LEFT = auto()
 
 
 ClientFactory = Callable[[str], "ApiGatewayManagementApiClient"]
 
 
 def management_client(
-    endpoint_url: str, session: boto3.Session | None = None
+    endpoint_url: str, session: boto3.Session | None = None, *, attempts: int = _ATTEMPTS
 ) -> "ApiGatewayManagementApiClient":
     """A client of the management API at one address, with retries and short timeouts."""
     return (session or boto3.Session()).client(
         "apigatewaymanagementapi",
         endpoint_url=endpoint_url,
         config=Config(
-            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+            retries={"mode": "standard", "total_max_attempts": attempts},
             connect_timeout=2,
             read_timeout=5,
             max_pool_connections=CONCURRENT_POSTS,
@@ -143,6 +152,29 @@ class Pusher:
             closed=tally[_Outcome.DONE], gone=tally[_Outcome.GONE], failed=tally[_Outcome.FAILED]
         )
 
+    def sweep(self, *, is_time_up: Callable[[], bool]) -> Swept:
+        """Close every connection whose session has ended, and remove its row.
+
+        Nothing is begun once ``is_time_up`` says so; it is asked from several threads. Counts and
+        raises as ``push`` does.
+        """
+
+        def close(connection: Connection) -> _Outcome:
+            return _Outcome.LEFT if is_time_up() else self._close(connection)
+
+        tally: Counter[_Outcome] = Counter()
+        for page in self._table.ended():
+            tally.update(self._page(page, close))
+            if is_time_up():
+                tally[_Outcome.LEFT] += 1  # pages that were not looked at
+                break
+        return Swept(
+            closed=tally[_Outcome.DONE],
+            gone=tally[_Outcome.GONE],
+            failed=tally[_Outcome.FAILED],
+            is_complete=not tally[_Outcome.LEFT],
+        )
+
     def _each(self, target: Target, act: Callable[[Connection], _Outcome]) -> Counter[_Outcome]:
         tally: Counter[_Outcome] = Counter()
         for page in self._table.find(target):
@@ -201,7 +233,7 @@ class Pusher:
         try:
             self._table.remove_stale(connection)
         except (ClientError, BotoCoreError) as error:
-            # The time to live removes the row; the push itself did what it could.
+            # The time to live removes the row; the push or close itself did what it could.
             _logger.warning("Row of %s not removed: %s", connection.connection_id, error)
 
     def _client(self, connection: Connection) -> "ApiGatewayManagementApiClient":

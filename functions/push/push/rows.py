@@ -1,9 +1,12 @@
 """One row of the connection table, and its shape in DynamoDB. Pure.
 
 Attributes: ``connectionId`` (key), ``userId`` (key of the index by user), ``domainName``,
-``stage``, ``connectedAt`` (epoch ms), ``expiresAt`` (epoch seconds: DynamoDB's time to live).
+``stage``, ``connectedAt`` (epoch ms), ``expiresAt`` (epoch seconds: DynamoDB's time to live). Where
+the session ends before API Gateway ends it, also ``sessionEndsAt`` (epoch seconds) and
+``sessionShard``, the keys of the index by end: rows without them are not in that index at all.
 """
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -14,6 +17,10 @@ if TYPE_CHECKING:
 CONNECTION_MAX_SECONDS: Final = 2 * 60 * 60
 """API Gateway closes every connection after two hours (6.10)."""
 SLACK_SECONDS: Final = 10 * 60
+SESSION_SHARDS: Final = 8
+"""How many partitions the index by end has at least. One takes a thousand writes a second, and an
+account 500 handshakes, each of which writes there twice: eight leave room for larger quotas. With
+fewer, rows of the shards that went would not be found until they expire."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +47,17 @@ class Connection:
         return f"https://{self.domain_name}/{self.stage}"
 
 
+def session_shard(connection_id: str) -> int:
+    """Which part of the index by end a connection is in."""
+    return zlib.crc32(connection_id.encode()) % SESSION_SHARDS
+
+
 def expires_at_seconds(connection: Connection) -> int:
-    """When the row may go although nobody removed it."""
+    """When the row may go although nobody removed it.
+
+    Not when the session ends: whoever closes the connection then needs the row. It outlives the
+    connection, whatever becomes of that, so a row that DynamoDB removes has nothing left to close.
+    """
     return connection.connected_at_ms // 1000 + CONNECTION_MAX_SECONDS + SLACK_SECONDS
 
 
@@ -57,6 +73,7 @@ def to_item(connection: Connection) -> dict[str, "AttributeValueTypeDef"]:
     }
     if connection.session_ends_at_seconds is not None:
         item["sessionEndsAt"] = {"N": str(connection.session_ends_at_seconds)}
+        item["sessionShard"] = {"N": str(session_shard(connection.connection_id))}
     return item
 
 

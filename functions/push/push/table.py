@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, assert_never
 
-from .rows import Connection, from_item, to_item
+from .rows import SESSION_SHARDS, Connection, from_item, to_item
 from .targets import Everybody, OneConnection, Target, User
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 INDEX_BY_USER: Final = "byUser"
+INDEX_BY_END: Final = "bySessionEnd"
+ENDED_PAGE_ROWS: Final = 256
 _NOT_EXPIRED: Final = "expiresAt > :now"
 
 
@@ -73,6 +75,25 @@ class ConnectionTable:
                 yield from ([from_item(item) for item in page["Items"]] for page in scanned)
             case _:
                 assert_never(target)
+
+    def ended(self) -> Iterator[list[Connection]]:
+        """Connections whose session has ended, page by page; a page can be empty.
+
+        Each part of the index is read from its oldest end, and no live row with it. Which part
+        comes first changes by the minute, so that none waits for ever when time is short. Expired
+        rows count too: their connections are gone, and they may as well be removed.
+        """
+        now_seconds = int(self._now_seconds())
+        for offset in range(SESSION_SHARDS):
+            shard = (now_seconds // 60 + offset) % SESSION_SHARDS
+            pages = self._client.get_paginator("query").paginate(
+                TableName=self._name,
+                IndexName=INDEX_BY_END,
+                KeyConditionExpression="sessionShard = :shard AND sessionEndsAt <= :now",
+                ExpressionAttributeValues={":shard": {"N": str(shard)}, **self._now()},
+                PaginationConfig={"PageSize": ENDED_PAGE_ROWS},
+            )
+            yield from ([from_item(item) for item in page["Items"]] for page in pages)
 
     def _one(self, connection_id: str) -> list[Connection]:
         answer = self._client.get_item(

@@ -22,9 +22,14 @@ _KB_PER_GB: Final = 1024 * 1024
 _MB_PER_GB: Final = 1024
 _MS_PER_SECOND: Final = 1000
 _ALARMS: Final = 7
+_SWEEPER_ALARMS: Final = 3
 _SECRETS: Final = 1
 _WRITES_PER_SESSION: Final = 4
 """A row and its entry in the index by user, written and removed."""
+_ENDING_WRITES_PER_SESSION: Final = 2
+"""Its entry in the index by the session's end, where sessions have one."""
+_READS_PER_SWEEP: Final = 4
+"""Half a one for each of the eight parts of that index, which are mostly empty."""
 _READS_PER_PUSH: Final = 0.5
 """An eventually consistent read of a small row."""
 _CALLS_PER_SESSION: Final = 3
@@ -53,6 +58,8 @@ class Usage:
     log_kb: float = 0.5
     """What one call of a function writes to its log."""
     architecture: str = "arm64"
+    sweeps_per_minute: float = 0
+    """1 with EnforceTokenExpiry or ConnectTickets: then sessions have ends, and a sweeper."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +130,8 @@ def _amounts(usage: Usage) -> Iterator[tuple[str, float, str]]:
     pushed = minutes * usage.pushes_per_minute
     sent = received + pushed
     steps = max(1, math.ceil(usage.message_kb / _STEP_KB))
-    calls = sessions * _CALLS_PER_SESSION + received
+    sweeps = usage.sweeps_per_minute * _MINUTES
+    calls = sessions * _CALLS_PER_SESSION + received + sweeps
     seconds = calls * usage.function_ms / _MS_PER_SECOND
     yield (
         "connection_minutes",
@@ -138,21 +146,25 @@ def _amounts(usage: Usage) -> Iterator[tuple[str, float, str]]:
     yield (
         "function_calls",
         calls,
-        f"{sessions:,.0f} sessions x {_CALLS_PER_SESSION} + {received:,.0f} messages",
+        f"{sessions:,.0f} sessions x {_CALLS_PER_SESSION} + {received:,.0f} messages"
+        + (f" + {sweeps:,.0f} sweeps" if sweeps else ""),
     )
     yield (
         f"function_gb_seconds_{usage.architecture}",
         seconds * usage.memory_mb / _MB_PER_GB,
         f"{calls:,.0f} calls x {usage.function_ms:g} ms x {usage.memory_mb:g} MB",
     )
+    writes = _WRITES_PER_SESSION + (_ENDING_WRITES_PER_SESSION if sweeps else 0)
+    yield "table_writes", sessions * writes, f"{sessions:,.0f} sessions x {writes}"
     yield (
-        "table_writes",
-        sessions * _WRITES_PER_SESSION,
-        f"{sessions:,.0f} sessions x {_WRITES_PER_SESSION}",
+        "table_reads",
+        pushed * _READS_PER_PUSH + sweeps * _READS_PER_SWEEP,
+        f"{pushed:,.0f} pushes x {_READS_PER_PUSH:g}"
+        + (f" + {sweeps:,.0f} sweeps x {_READS_PER_SWEEP}" if sweeps else ""),
     )
-    yield "table_reads", pushed * _READS_PER_PUSH, f"{pushed:,.0f} pushes x {_READS_PER_PUSH:g}"
     yield "log_gb", calls * usage.log_kb / _KB_PER_GB, f"{calls:,.0f} calls x {usage.log_kb:g} KB"
-    yield "alarms", _ALARMS, f"{_ALARMS} alarms"
+    alarms = _ALARMS + (_SWEEPER_ALARMS if sweeps else 0)
+    yield "alarms", alarms, f"{alarms} alarms"
     yield "secrets", _SECRETS, f"{_SECRETS} secret"
     yield (
         "transfer_gb",

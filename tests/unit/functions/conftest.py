@@ -68,6 +68,8 @@ def table(account: None, monkeypatch: pytest.MonkeyPatch) -> str:
         AttributeDefinitions=[
             {"AttributeName": "connectionId", "AttributeType": "S"},
             {"AttributeName": "userId", "AttributeType": "S"},
+            {"AttributeName": "sessionShard", "AttributeType": "N"},
+            {"AttributeName": "sessionEndsAt", "AttributeType": "N"},
         ],
         KeySchema=[{"AttributeName": "connectionId", "KeyType": "HASH"}],
         GlobalSecondaryIndexes=[
@@ -75,7 +77,15 @@ def table(account: None, monkeypatch: pytest.MonkeyPatch) -> str:
                 "IndexName": "byUser",
                 "KeySchema": [{"AttributeName": "userId", "KeyType": "HASH"}],
                 "Projection": {"ProjectionType": "ALL"},
-            }
+            },
+            {
+                "IndexName": "bySessionEnd",
+                "KeySchema": [
+                    {"AttributeName": "sessionShard", "KeyType": "HASH"},
+                    {"AttributeName": "sessionEndsAt", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            },
         ],
     )
     monkeypatch.setenv("TABLE_NAME", "connections")

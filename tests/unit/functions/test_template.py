@@ -115,7 +115,15 @@ def test_two_way_routes_have_route_responses(resources: Resources) -> None:
 def test_api_gateway_may_invoke_each_function_for_this_api_only(resources: Resources) -> None:
     """Every permission names the service and this API's ARN (3.26, 5.68); none a wildcard API."""
     permissions = of_type(resources, "AWS::Lambda::Permission")
+    ((by_rule, rule_permission),) = [
+        (name, each)
+        for name, each in permissions.items()
+        if each["Principal"] == "events.amazonaws.com"
+    ]
+    del permissions[by_rule]
 
+    assert rule_permission["FunctionName"] == {"Ref": "SweeperFunction"}
+    assert rule_permission["SourceArn"] == {"Fn::GetAtt": ["SweeperFunctionEveryMinute", "Arn"]}
     assert len(permissions) == 6
     for permission in permissions.values():
         assert permission["Principal"] == "apigateway.amazonaws.com"
@@ -150,9 +158,11 @@ def test_functions_are_traced_only_where_that_is_wanted(resources: Resources) ->
     policy = resources["TracesPolicy"]
     (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
     assert policy["Condition"] == "TracesFunctions"
-    assert {role["Ref"] for role in policy["Properties"]["Roles"]} == set(
-        of_type(resources, "AWS::IAM::Role")
-    )
+    roles = {
+        json.dumps(role.get("Fn::If", [role])[-2 if "Fn::If" in role else 0])
+        for role in policy["Properties"]["Roles"]
+    }
+    assert roles == {json.dumps({"Ref": name}) for name in of_type(resources, "AWS::IAM::Role")}
     assert statement["Action"] == ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
 
 
@@ -175,20 +185,86 @@ def test_domain_is_mapped_to_the_stage_where_one_is_named(resources: Resources) 
 
 
 def test_only_messages_may_push_and_only_through_this_stage(resources: Resources) -> None:
-    """execute-api:ManageConnections is granted once: to post and close, at this stage (7.07)."""
-    granted = [
-        (name, statement)
+    """Messages may post and close, the sweeper close, at this stage; nobody else may (7.07)."""
+    granted = {
+        name: (
+            statement["Action"],
+            [each["Fn::Sub"].partition("${Api}")[2] for each in as_list(statement["Resource"])],
+        )
         for name, statement in statements(resources)
         if any(action.startswith("execute-api") for action in as_list(statement["Action"]))
-    ]
+    }
 
-    ((name, statement),) = granted
-    assert name == "MessagesRole"
-    assert statement["Action"] == "execute-api:ManageConnections"
-    assert [resource["Fn::Sub"].partition("${Api}")[2] for resource in statement["Resource"]] == [
-        "/${Stage}/POST/@connections/*",
-        "/${Stage}/DELETE/@connections/*",
+    posting, closing = "/${Stage}/POST/@connections/*", "/${Stage}/DELETE/@connections/*"
+    assert granted == {
+        "MessagesRole": ("execute-api:ManageConnections", [posting, closing]),
+        "SweeperRole": ("execute-api:ManageConnections", [closing]),
+    }
+
+
+def test_sweeper_exists_with_ends_of_sessions_only(transformed: dict[str, Any]) -> None:
+    """Function, rule, permission, queue, logs and alarms come and go together."""
+    conditions = transformed["Conditions"]
+    resources = transformed["Resources"]
+    conditional = {
+        name for name, each in resources.items() if each.get("Condition") == "EndsSessions"
+    }
+
+    assert conditions["EndsSessions"] == {
+        "Fn::Or": [
+            {"Fn::Equals": [{"Ref": "EnforceTokenExpiry"}, "true"]},
+            {"Condition": "UsesTickets"},
+        ]
+    }
+    assert conditional == {
+        "SweeperFunction",
+        "SweeperFunctionEventInvokeConfig",
+        "SweeperFunctionEveryMinute",
+        "SweeperFunctionEveryMinutePermission",
+        "SweeperRole",
+        "SweeperLogGroup",
+        "SweeperErrorAlarm",
+        "SweeperThrottleAlarm",
+        "DeadLetterQueue",
+        "DeadLetterPolicy",
+        "DeadLetterAlarm",
+    }
+
+
+def test_sweeper_runs_every_minute_and_leaves_dead_letters(resources: Resources) -> None:
+    """A sweep is due before the one before could be tried again; what failed is kept two weeks."""
+    rule = resources["SweeperFunctionEveryMinute"]["Properties"]
+    (target,) = rule["Targets"]
+    kept = resources["SweeperFunctionEventInvokeConfig"]["Properties"]
+    function = resources["SweeperFunction"]["Properties"]
+    queue = {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
+
+    assert rule["ScheduleExpression"] == "rate(1 minute)"
+    assert target["DeadLetterConfig"] == {"Arn": queue}
+    assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] <= 60
+    assert kept["MaximumRetryAttempts"] == 0
+    assert kept["DestinationConfig"] == {"OnFailure": {"Destination": queue}}
+    assert function["Timeout"] <= 60
+    assert function["ReservedConcurrentExecutions"]["Fn::If"][::2] == [
+        "CapsSweeper",
+        {"Ref": "AWS::NoValue"},
     ]
+    assert resources["DeadLetterQueue"]["Properties"]["MessageRetentionPeriod"] == 14 * 86_400
+    assert resources["DeadLetterQueue"]["Properties"]["SqsManagedSseEnabled"] is True
+
+
+def test_only_the_rule_may_send_to_the_queue_and_never_in_clear(resources: Resources) -> None:
+    """The queue's own policy lets this rule in; the function sends by its role's permission."""
+    document = resources["DeadLetterPolicy"]["Properties"]["PolicyDocument"]
+    allow, deny = document["Statement"]
+
+    assert allow["Principal"] == {"Service": "events.amazonaws.com"}
+    assert allow["Action"] == "sqs:SendMessage"
+    assert allow["Condition"] == {
+        "ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["SweeperFunctionEveryMinute", "Arn"]}}
+    }
+    assert (deny["Effect"], deny["Principal"]) == ("Deny", "*")
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
 def test_only_the_authorizer_reads_the_secret(resources: Resources) -> None:
@@ -230,7 +306,7 @@ def test_roles_are_assumed_by_lambda_and_have_no_managed_policies(resources: Res
     """Only Lambda assumes them, and nothing wider is attached."""
     roles = of_type(resources, "AWS::IAM::Role")
 
-    assert set(roles) == {"AuthorizerRole", "ConnectionsRole", "MessagesRole"}
+    assert set(roles) == {"AuthorizerRole", "ConnectionsRole", "MessagesRole", "SweeperRole"}
     for role in roles.values():
         assert "ManagedPolicyArns" not in role
         (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
@@ -245,7 +321,7 @@ def test_every_function_has_its_role_and_a_log_group_with_retention(resources: R
     }
     functions = of_type(resources, "AWS::Lambda::Function")
 
-    assert len(functions) == 3
+    assert len(functions) == 4
     for logical_id, function in functions.items():
         name = function["FunctionName"]["Fn::Sub"]
         group = groups[json.dumps({"Fn::Sub": f"/aws/lambda/{name}"})]
@@ -254,16 +330,22 @@ def test_every_function_has_its_role_and_a_log_group_with_retention(resources: R
         assert resources[logical_id]["DependsOn"] == logical_id.replace("Function", "LogGroup")
 
 
-def test_connection_table_expires_rows_and_finds_them_by_user(resources: Resources) -> None:
-    """Time to live and index have the names that the push library uses."""
-    from functions.push.push.table import INDEX_BY_USER
+def test_connection_table_expires_rows_and_finds_them(resources: Resources) -> None:
+    """Time to live and indexes have the names that the push library uses."""
+    from functions.push.push.table import INDEX_BY_END, INDEX_BY_USER
 
     table = resources["ConnectionTable"]["Properties"]
 
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expiresAt", "Enabled": True}
-    (index,) = table["GlobalSecondaryIndexes"]
-    assert index["IndexName"] == INDEX_BY_USER
-    assert index["KeySchema"] == [{"AttributeName": "userId", "KeyType": "HASH"}]
+    by_user, by_end = table["GlobalSecondaryIndexes"]
+    assert by_user["IndexName"] == INDEX_BY_USER
+    assert by_user["KeySchema"] == [{"AttributeName": "userId", "KeyType": "HASH"}]
+    assert by_end["IndexName"] == INDEX_BY_END
+    assert by_end["KeySchema"] == [
+        {"AttributeName": "sessionShard", "KeyType": "HASH"},
+        {"AttributeName": "sessionEndsAt", "KeyType": "RANGE"},
+    ]
+    assert {"AttributeName": "sessionEndsAt", "AttributeType": "N"} in table["AttributeDefinitions"]
     assert table["KeySchema"] == [{"AttributeName": "connectionId", "KeyType": "HASH"}]
 
 
@@ -284,6 +366,8 @@ def test_outputs_are_what_clients_need(transformed: dict[str, Any]) -> None:
         "TicketTableName",
         "DomainUrl",
         "DomainTarget",
+        "SweeperFunctionName",
+        "DeadLetterQueueUrl",
     }
     assert outputs["WebSocketUrl"]["Value"] == {"Fn::Sub": "${Api.ApiEndpoint}/${Stage}"}
     assert {
@@ -293,6 +377,8 @@ def test_outputs_are_what_clients_need(transformed: dict[str, Any]) -> None:
         "TicketTableName": "UsesTickets",
         "DomainUrl": "HasDomain",
         "DomainTarget": "HasDomain",
+        "SweeperFunctionName": "EndsSessions",
+        "DeadLetterQueueUrl": "EndsSessions",
     }
 
 

@@ -60,13 +60,31 @@ def test_sum_is_that_of_the_lines_and_x86_costs_more() -> None:
 def test_nothing_but_alarms_and_the_secret_costs_when_nobody_comes() -> None:
     """An idle stack has no other price, and the alarms are as many as the template's."""
     text = re.sub(r"!\w+", "", _TEMPLATE.read_text())
-    types = [one["Type"] for one in yaml.safe_load(text)["Resources"].values()]
+    resources = yaml.safe_load(text)["Resources"].values()
+    types = [one["Type"] for one in resources if "Condition" not in one]
     idle = estimate(Usage(connections=0))
 
     assert {line.what: line.amount for line in idle.lines if line.sum} == {
         "CloudWatch, alarms": types.count("AWS::CloudWatch::Alarm"),
         "Secrets Manager, secrets": types.count("AWS::SecretsManager::Secret"),
     }
+
+
+def test_sweeps_cost_calls_reads_writes_and_alarms() -> None:
+    """Sessions with an end have a function each minute, an index, and alarms of the template."""
+    text = re.sub(r"!\w+", "", _TEMPLATE.read_text())
+    alarms = [
+        one
+        for one in yaml.safe_load(text)["Resources"].values()
+        if one["Type"] == "AWS::CloudWatch::Alarm"
+    ]
+    usage = Usage(connections=60, messages_per_minute=0, pushes_per_minute=0, sweeps_per_minute=1)
+    amounts = {line.what: line.amount for line in estimate(usage).lines}
+
+    assert amounts["Lambda, calls"] == 43_800 * 3 + 43_800
+    assert amounts["DynamoDB, writes of a row and its indexes"] == 43_800 * 6
+    assert amounts["DynamoDB, reads to find connections"] == 43_800 * 8 * 0.5
+    assert amounts["CloudWatch, alarms"] == len(alarms)
 
 
 @pytest.mark.parametrize(
