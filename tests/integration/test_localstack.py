@@ -237,3 +237,48 @@ def test_unknown_stage_and_removed_api_let_nobody_in(localstack: LocalStackHost)
     assert wrong_stage.value.response.status_code == 403
     assert removed.value.response.status_code in {403, 404}
     assert log_lines(localstack, "removed") == []
+
+
+def _rule_at(localstack: LocalStackHost, function_arn: str, queue_arn: str) -> str:
+    """A rule for events of the source ``app`` with a function and its dead letters; its ARN."""
+    events = localstack.client("events")
+    arn: str = events.put_rule(Name="letters", EventPattern='{"source": ["app"]}')["RuleArn"]
+    target = {"Id": "1", "Arn": function_arn, "DeadLetterConfig": {"Arn": queue_arn}}
+    events.put_targets(Rule="letters", Targets=[target])
+    return arn
+
+
+def test_rules_ask_the_function_and_keep_dead_letters(localstack: LocalStackHost) -> None:
+    """A function that does not permit a rule is not called, and its event is kept; else it is."""
+    function = make_function(localstack, "ruled", is_permitted=False)
+    sqs = localstack.client("sqs")
+    url = sqs.create_queue(QueueName="ruled-letters")["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    rule = _rule_at(localstack, function, queue["QueueArn"])
+    entry = {"Source": "app", "DetailType": "t", "Detail": '{"n": 1}'}
+
+    localstack.client("events").put_events(Entries=[entry])
+    letter = eventually(
+        lambda: sqs.receive_message(
+            QueueUrl=url, MessageAttributeNames=["All"], WaitTimeSeconds=1
+        ).get("Messages")
+    )[0]
+    before = [line for line in log_lines(localstack, "ruled") if "EVENT" in line]
+    localstack.client("lambda").add_permission(
+        FunctionName="ruled",
+        StatementId="rule",
+        Action="lambda:InvokeFunction",
+        Principal="events.amazonaws.com",
+        SourceArn=rule,
+    )
+    localstack.client("events").put_events(Entries=[entry])
+    called = eventually(
+        lambda: [line for line in log_lines(localstack, "ruled") if "EVENT" in line] or None
+    )
+
+    attributes = {n: v["StringValue"] for n, v in letter["MessageAttributes"].items()}
+    assert json.loads(letter["Body"])["detail"] == {"n": 1}
+    assert attributes["ERROR_CODE"] == "NO_PERMISSIONS"
+    assert (attributes["RULE_ARN"], attributes["TARGET_ARN"]) == (rule, function)
+    assert before == []
+    assert len(called) == 1

@@ -10,7 +10,7 @@ from typing import Final
 from localstack import config
 from localstack.runtime import current, hooks
 
-from socketstack.localstack import repairs, server, transform
+from socketstack.localstack import repairs, rules, server, transform
 from socketstack.localstack.checks import first_problem
 from socketstack.localstack.host import current_host, open_host
 from socketstack.settings import Settings, environment, from_environment
@@ -29,6 +29,7 @@ def start() -> None:
     host.start()
     transform.install(host)
     repairs.apply()
+    rules.apply(host)
     _logger.info("Socketstack answers sockets on port %s", host.engine.port)
 
 

@@ -23,7 +23,9 @@ Tell = Callable[[str], None]
 _Target = Mapping[str, Any]
 
 
-class _Undelivered(Exception):  # noqa: N818 - an outcome, not a failure of ours
+class Undelivered(Exception):  # noqa: N818 - an outcome, not a failure of ours
+    """A target did not get an event; ``code`` is one of EventBridge's error codes."""
+
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
@@ -63,18 +65,18 @@ class RuleTargets:
         """The same, waiting for it; a function has then been queued, not called."""
         try:
             await self._deliver(rule_arn, target, body)
-        except _Undelivered as undelivered:
+        except Undelivered as undelivered:
             await self._bury(rule_arn, target, body, undelivered)
 
     async def _deliver(self, rule_arn: str, target: _Target, body: str) -> None:
         arn = str(target["Arn"])
         if service_of(arn) == "lambda":
-            self._require_permission(rule_arn, arn)
+            require_permission(self._functions, rule_arn, arn)
             if not self._put_event(arn, body.encode()):
-                raise _Undelivered("THROTTLING", "Too many events wait.")
+                raise Undelivered("THROTTLING", "Too many events wait.")
             return
         if service_of(arn) not in RULE_TARGETS:
-            raise _Undelivered(
+            raise Undelivered(
                 "INVALID_PARAMETER", f"The local engine delivers to {', '.join(RULE_TARGETS)} only."
             )
         group = str((target.get("SqsParameters") or {}).get("MessageGroupId", ""))
@@ -82,44 +84,59 @@ class RuleTargets:
             await self._deliveries.deliver(Delivery(arn=arn, body=body, group_id=group))
         except DeliveryFailed as failed:
             code = "NO_RESOURCE" if failed.is_missing else "ERROR_FROM_TARGET"
-            raise _Undelivered(code, str(failed)) from failed
-
-    def _require_permission(self, rule_arn: str, arn: str) -> None:
-        try:
-            function = self._functions.find(arn)
-        except FunctionNotFound as missing:
-            raise _Undelivered("NO_RESOURCE", str(missing)) from missing
-        decision = permits_service(
-            function.policy,
-            service=EVENTBRIDGE,
-            function_arn=function.invoked_arn,
-            source_arn=rule_arn,
-            account=rule_arn.split(":")[4],
-        )
-        if not decision.is_allowed:
-            raise _Undelivered("NO_PERMISSIONS", decision.reason)
+            raise Undelivered(code, str(failed)) from failed
 
     async def _bury(
-        self, rule_arn: str, target: _Target, body: str, undelivered: _Undelivered
+        self, rule_arn: str, target: _Target, body: str, undelivered: Undelivered
     ) -> None:
         arn = str(target["Arn"])
-        said = f"{rule_arn} does not reach {arn}: {undelivered.code}: {undelivered.message}"
+        said = not_reached(rule_arn, arn, undelivered)
         queue = str((target.get("DeadLetterConfig") or {}).get("Arn") or "")
         if not queue:
             self._tell(said)
             return
-        attributes = {
-            "RULE_ARN": rule_arn,
-            "TARGET_ARN": arn,
-            "ERROR_CODE": undelivered.code,
-            "ERROR_MESSAGE": undelivered.message,
-        }
+        attributes = letter_attributes(rule_arn, arn, undelivered)
         try:
             await self._deliveries.deliver(Delivery(arn=queue, body=body, attributes=attributes))
         except DeliveryFailed as failed:
             self._tell(f"{said} Nor is its dead letter queue {queue} reached: {failed}")
         else:
             self._tell(f"{said} The event is in {queue}.")
+
+
+def require_permission(functions: FunctionCatalog, rule_arn: str, arn: str) -> None:
+    """Let EventBridge call a function for a rule only if its resource policy does.
+
+    Raises ``Undelivered``, also when there is no such function.
+    """
+    try:
+        function = functions.find(arn)
+    except FunctionNotFound as missing:
+        raise Undelivered("NO_RESOURCE", str(missing)) from missing
+    decision = permits_service(
+        function.policy,
+        service=EVENTBRIDGE,
+        function_arn=function.invoked_arn,
+        source_arn=rule_arn,
+        account=rule_arn.split(":")[4],
+    )
+    if not decision.is_allowed:
+        raise Undelivered("NO_PERMISSIONS", decision.reason)
+
+
+def letter_attributes(rule_arn: str, arn: str, undelivered: Undelivered) -> dict[str, str]:
+    """The message attributes of an event in a target's dead letter queue."""
+    return {
+        "RULE_ARN": rule_arn,
+        "TARGET_ARN": arn,
+        "ERROR_CODE": undelivered.code,
+        "ERROR_MESSAGE": undelivered.message,
+    }
+
+
+def not_reached(rule_arn: str, arn: str, undelivered: Undelivered) -> str:
+    """That a target did not get an event, and why; for people."""
+    return f"{rule_arn} does not reach {arn}: {undelivered.code}: {undelivered.message}"
 
 
 def rule_refusal(expression: str | None, targets: list[dict[str, Any]]) -> str:
