@@ -51,7 +51,7 @@ def doctor(
         ConfigError: it is not clear which API or stage is meant, or there are no credentials.
         DeploymentFailed: AWS refused a read call that everything rests on.
     """
-    patient = Patient(cloud)
+    patient = Patient(cloud, clock)
     with aws_errors():
         found = patient.find_api(api_id=api_id, stack_name=stack_name)
         api = patient.facts(found, stage_name)

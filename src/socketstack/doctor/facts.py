@@ -22,6 +22,8 @@ class Function:
     role_arn: str | None = None
     role_policies: tuple[Json, ...] | None = None
     """All policies of its role, as documents; None when they could not be read."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Its environment variables, where they were read."""
 
     @property
     def name(self) -> str:
@@ -100,6 +102,20 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionTable:
+    """The table of open connections, and what is in it that should not be."""
+
+    name: str
+    has_time_to_live: bool = True
+    expired_rows: int = 0
+    """Rows whose time to live is over for longer than DynamoDB takes."""
+    ended_rows: int = 0
+    """Rows that are not expired and whose session has ended minutes ago."""
+    is_read_whole: bool = True
+    """Whether both counts are of the whole table; else there may be more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
     """Something that could not be known where the facts were read."""
 
@@ -129,6 +145,8 @@ class Api:
     is_log_role_known: bool | None = None
     """Whether the account was asked; None where there is none to ask, as for a template."""
     partition: str = "aws"
+    connection_table: ConnectionTable | None = None
+    """None where it is not known or may not be read."""
     gaps: tuple[Gap, ...] = ()
 
     def route(self, key: str) -> Route | None:

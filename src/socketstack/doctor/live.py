@@ -18,6 +18,7 @@ from socketstack.core.model import Json
 from socketstack.doctor.facts import (
     Api,
     Authorizer,
+    ConnectionTable,
     Function,
     Route,
     Stage,
@@ -26,6 +27,7 @@ from socketstack.doctor.facts import (
 )
 from socketstack.doctor.findings import Finding, ok, warning
 from socketstack.doctor.sample import try_authorizers
+from socketstack.doctor.tables import TABLE_VARIABLE, read_table
 from socketstack.errors import ConfigError
 from socketstack.ids import Ids
 from socketstack.kit.cloud import Cloud
@@ -43,8 +45,9 @@ _NOBODY: Final = "AAAAAAAAAAAAAAA="
 class Patient:
     """One place and its clients."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, clock: Clock) -> None:
         self._cloud = cloud
+        self._clock = clock
 
     def _client(self, service: str) -> Any:
         cloud = self._cloud
@@ -149,6 +152,7 @@ class Patient:
             authorizers=authorizers,
             stage=None if record is None else _stage(record),
             **self._log_role(),
+            connection_table=self._connection_table(routes),
             partition=self._cloud.session.get_partition_for_region(self._cloud.region),
         )
 
@@ -222,6 +226,13 @@ class Patient:
             has_response=any(each["RouteResponseKey"] == "$default" for each in responses),
         )
 
+    def _connection_table(self, routes: tuple[Route, ...]) -> ConnectionTable | None:
+        connect = next((route.function for route in routes if route.route_key == "$connect"), None)
+        name = "" if connect is None else connect.environment.get(TABLE_VARIABLE, "")
+        if not name:
+            return None
+        return read_table(self._client("dynamodb"), name, self._clock.now_ms() // 1000)
+
     def _log_role(self) -> dict[str, Any]:
         account = _readable(self._client("apigateway").get_account)
         if account is None:
@@ -266,6 +277,7 @@ class _Functions:
             policy=None if found is None else found["Policy"],
             role_arn=role_arn,
             role_policies=self._roles[role_arn],
+            environment=configuration.get("Environment", {}).get("Variables", {}),
         )
 
     def _role_policies(self, role: str) -> tuple[Json, ...] | None:

@@ -1,12 +1,13 @@
 """The checks: each looks at the facts of an API and yields what it finds. Pure.
 
-The order is that of a handshake: address, authorizer, ``$connect``, messages, callbacks, logs.
+The order is that of a handshake: address, authorizer, ``$connect``, messages, callbacks, rows of
+connections, logs.
 """
 
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from socketstack.doctor.checks import handshake, messages, permissions, stage
+from socketstack.doctor.checks import handshake, messages, permissions, rows, stage
 from socketstack.doctor.facts import Api, Gap
 from socketstack.doctor.findings import Finding, note, unknown
 
@@ -23,6 +24,7 @@ _CHECKS: Final[tuple[Check, ...]] = (
     permissions.integrations,
     messages.messages,
     permissions.callbacks,
+    rows.stale_rows,
     stage.logs,
 )
 
