@@ -20,6 +20,7 @@ from localstack.services.cloudformation.resource_provider import (
 )
 from localstack.services.iam.resource_providers.aws_iam_role import IAMRoleProvider
 from localstack.services.logs.resource_providers.aws_logs_loggroup import LogsLogGroupProvider
+from localstack.services.sqs.resource_providers.aws_sqs_queuepolicy import SQSQueuePolicyProvider
 
 _CHANGES: Final = frozenset({"Dynamic", "Modify"})
 
@@ -29,6 +30,7 @@ def apply() -> None:
     _refuse_lost_updates()
     _keep_days_of_logs()
     _change_policies_of_roles()
+    _let_policies_of_queues_go()
     if config.GATEWAY_SERVER == "hypercorn":
         _let_hypercorn_stop()
 
@@ -134,6 +136,22 @@ def _change_policies(
     for name in {policy["PolicyName"] for policy in before} - wanted.keys():
         with suppress(iam.exceptions.NoSuchEntityException):  # the role was made anew
             iam.delete_role_policy(RoleName=role_name, PolicyName=name)
+
+
+# AWS::SQS::QueuePolicy
+
+
+def _let_policies_of_queues_go() -> None:
+    """LocalStack removes a queue before its policy, and then fails since the queue is gone."""
+
+    def delete(_self: Any, request: ResourceRequest) -> ProgressEvent:
+        sqs = request.aws_client_factory.sqs
+        for queue in request.desired_state.get("Queues", []):
+            with suppress(sqs.exceptions.QueueDoesNotExist):
+                sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": ""})
+        return ProgressEvent(status=OperationStatus.SUCCESS, resource_model={})
+
+    SQSQueuePolicyProvider.delete = delete
 
 
 # Stopping
