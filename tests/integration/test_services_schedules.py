@@ -5,38 +5,21 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from rules_world import FUNCTION, QUEUE, RULE, furnish, letters, permit
 from services_world import ACCOUNT, REGION, ServicesWorld, services_world, until
 
-from socketstack.core.model import FailureKind, InvokeResult
+from socketstack.core.model import InvokeResult
 
-FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:echo"
-RULE = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/tick"
-QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:letters"
 DONE = InvokeResult(payload=b'"done"')
-FAILED = InvokeResult(payload=b'{"errorMessage":"no"}', failure=FailureKind.HANDLED)
 
 
 @pytest.fixture
 async def world() -> AsyncIterator[ServicesWorld]:
     """Services with the function ``echo`` and the queue ``letters``; the clock stands."""
     async with services_world() as world:
-        await world.make_role()
-        await world.make_function()
-        await world.call("sqs", "create_queue", QueueName="letters")
+        await furnish(world)
         world.fake_runner.answers["echo"] = DONE
         yield world
-
-
-async def _permit(world: ServicesWorld, source_arn: str = RULE) -> None:
-    await world.call(
-        "lambda",
-        "add_permission",
-        FunctionName="echo",
-        StatementId="events",
-        Action="lambda:InvokeFunction",
-        Principal="events.amazonaws.com",
-        SourceArn=source_arn,
-    )
 
 
 async def _put(world: ServicesWorld, expression: str = "rate(1 minute)", **rule: Any) -> None:
@@ -54,17 +37,6 @@ async def _pass(world: ServicesWorld, seconds: float) -> None:
     world.clock.advance(seconds)
 
 
-async def _letters(world: ServicesWorld, count: int = 1) -> list[dict[str, Any]]:
-    url = (await world.call("sqs", "get_queue_url", QueueName="letters"))["QueueUrl"]
-    found: list[dict[str, Any]] = []
-    while len(found) < count:
-        answer = await world.call(
-            "sqs", "receive_message", QueueUrl=url, MessageAttributeNames=["All"], WaitTimeSeconds=1
-        )
-        found += answer.get("Messages", [])
-    return found
-
-
 def _payloads(world: ServicesWorld) -> list[Any]:
     return [json.loads(payload) for _, payload in world.fake_runner.calls]
 
@@ -74,7 +46,7 @@ class TestFiring:
 
     async def test_a_rule_calls_its_function_every_minute(self, world: ServicesWorld) -> None:
         """The function gets the event that AWS sends, once a minute and no sooner."""
-        await _permit(world)
+        await permit(world)
         await _put(world)
         await _aim(world)
 
@@ -104,7 +76,7 @@ class TestFiring:
 
     async def test_cron_fires_at_its_minute(self, world: ServicesWorld) -> None:
         """A cron expression means a moment in UTC."""
-        await _permit(world)
+        await permit(world)
         await _put(world, "cron(15 22 * * ? *)")
         await _aim(world)
 
@@ -116,7 +88,7 @@ class TestFiring:
 
     async def test_a_skip_fires_a_rule_once(self, world: ServicesWorld) -> None:
         """API Gateway's time moves rules: one jumped over for an hour fires once, then goes on."""
-        await _permit(world)
+        await permit(world)
         await _put(world)
         await _aim(world)
 
@@ -151,7 +123,7 @@ class TestFiring:
         self, world: ServicesWorld, members: dict[str, Any], payload: Any
     ) -> None:
         """Input, InputPath and InputTransformer stand in place of the event."""
-        await _permit(world)
+        await permit(world)
         await _put(world)
         await _aim(world, **members)
 
@@ -167,7 +139,7 @@ class TestFiring:
 
         await _pass(world, 60)
 
-        (letter,) = await _letters(world)
+        (letter,) = await letters(world)
         assert json.loads(letter["Body"])["resources"] == [RULE]
 
 
@@ -176,7 +148,7 @@ class TestChanges:
 
     async def test_a_disabled_rule_waits_for_nothing(self, world: ServicesWorld) -> None:
         """DisableRule ends its waiting, EnableRule begins it anew, DeleteRule ends it for good."""
-        await _permit(world)
+        await permit(world)
         assert world.scheduler.waiting() == 0
         await _put(world)
         await until(lambda: world.scheduler.waiting() == 1)
@@ -198,7 +170,7 @@ class TestChanges:
 
     async def test_another_expression_counts_from_now(self, world: ServicesWorld) -> None:
         """PutRule with another schedule replaces the old one; with the same it changes nothing."""
-        await _permit(world)
+        await permit(world)
         await _put(world)
         await _aim(world)
         await _pass(world, 30)
@@ -218,7 +190,7 @@ class TestChanges:
 
     async def test_nothing_fires_after_the_end(self, world: ServicesWorld) -> None:
         """A stopped engine leaves no task that waits."""
-        await _permit(world)
+        await permit(world)
         await _put(world)
         await _aim(world)
         await until(lambda: bool(world.clock._sleepers))
@@ -233,7 +205,7 @@ class TestChanges:
 
     async def test_events_of_a_bus_are_not_for_schedules(self, world: ServicesWorld) -> None:
         """A rule without a pattern gets none of the events that are put."""
-        await _permit(world)
+        await permit(world)
         await _put(world)
         await _aim(world, Arn=QUEUE)
         await world.call(
@@ -246,8 +218,8 @@ class TestChanges:
         await world.call("events", "put_events", Entries=[{**entry, "Source": "other"}])
         await _pass(world, 60)
 
-        letters = await _letters(world, 2)
-        assert sorted(json.loads(each["Body"])["source"] for each in letters) == [
+        found = await letters(world, 2)
+        assert sorted(json.loads(each["Body"])["source"] for each in found) == [
             "app",
             "aws.events",
         ]
@@ -284,7 +256,7 @@ class TestRefusals:
         self, world: ServicesWorld
     ) -> None:
         """Another rule's permission is not enough; the refusal is told with the way to permit."""
-        await _permit(world, RULE + "-other")
+        await permit(world, RULE + "-other")
         await _put(world)
         await _aim(world)
 
@@ -306,7 +278,7 @@ class TestRefusals:
 
         await _pass(world, 60)
 
-        (letter,) = await _letters(world)
+        (letter,) = await letters(world)
         attributes = {
             name: value["StringValue"] for name, value in letter["MessageAttributes"].items()
         }
@@ -326,7 +298,7 @@ class TestRefusals:
 
         await _pass(world, 60)
 
-        (letter,) = await _letters(world)
+        (letter,) = await letters(world)
         assert letter["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_RESOURCE"
 
     async def test_a_dead_letter_queue_that_is_missing_is_told(self, world: ServicesWorld) -> None:
@@ -338,88 +310,3 @@ class TestRefusals:
 
         await until(lambda: len(world.told) == 2)
         assert "Nor is its dead letter queue" in world.told[1]
-
-
-class TestDestinations:
-    """Functions that say who is told about their events."""
-
-    async def _configure(self, world: ServicesWorld, **members: Any) -> None:
-        await world.call(
-            "lambda", "put_function_event_invoke_config", FunctionName="echo", **members
-        )
-
-    async def test_what_is_given_up_goes_to_the_destination(self, world: ServicesWorld) -> None:
-        """The record has the event, the answer and the reason, as on AWS."""
-        world.fake_runner.answers["echo"] = FAILED
-        await self._configure(
-            world,
-            MaximumRetryAttempts=0,
-            DestinationConfig={"OnFailure": {"Destination": QUEUE}},
-        )
-
-        await world.call(
-            "lambda", "invoke", FunctionName="echo", InvocationType="Event", Payload=b'{"a": 1}'
-        )
-
-        (letter,) = await _letters(world)
-        record = json.loads(letter["Body"])
-        assert record["requestContext"].pop("requestId")
-        assert record == {
-            "version": "1.0",
-            "timestamp": "2023-11-14T22:13:20.000Z",
-            "requestContext": {
-                "functionArn": f"{FUNCTION}:$LATEST",
-                "condition": "RetriesExhausted",
-                "approximateInvokeCount": 1,
-            },
-            "requestPayload": {"a": 1},
-            "responseContext": {
-                "statusCode": 200,
-                "executedVersion": "$LATEST",
-                "functionError": "Unhandled",
-            },
-            "responsePayload": {"errorMessage": "no"},
-        }
-
-    async def test_what_went_well_goes_to_its_own_destination(self, world: ServicesWorld) -> None:
-        """OnSuccess gets a record; OnFailure gets none."""
-        await self._configure(
-            world,
-            DestinationConfig={
-                "OnSuccess": {"Destination": QUEUE},
-                "OnFailure": {"Destination": QUEUE + "-gone"},
-            },
-        )
-
-        await world.call("lambda", "invoke", FunctionName="echo", InvocationType="Event")
-
-        (letter,) = await _letters(world)
-        record = json.loads(letter["Body"])
-        assert record["requestContext"]["condition"] == "Success"
-        assert record["responsePayload"] == "done"
-        assert world.told == []
-
-    async def test_a_destination_that_is_missing_is_told(self, world: ServicesWorld) -> None:
-        """A record that cannot be sent is lost as on AWS, but not in silence."""
-        world.fake_runner.answers["echo"] = FAILED
-        await self._configure(
-            world,
-            MaximumRetryAttempts=0,
-            DestinationConfig={"OnFailure": {"Destination": QUEUE + "-gone"}},
-        )
-
-        await world.call("lambda", "invoke", FunctionName="echo", InvocationType="Event")
-
-        await until(lambda: len(world.told) == 1)
-        assert world.told[0].startswith(f"No record of an event for {FUNCTION} is sent: ")
-
-    @pytest.mark.parametrize(
-        ("arn", "why"),
-        [("arn:aws:s3:::bucket", "not supported"), (QUEUE + ".fifo", "FIFO")],
-    )
-    async def test_destinations_that_get_nothing_are_refused(
-        self, world: ServicesWorld, arn: str, why: str
-    ) -> None:
-        """A bucket by name, since the engine sends none there; a FIFO queue as on AWS."""
-        with pytest.raises(ClientError, match=why):
-            await self._configure(world, DestinationConfig={"OnFailure": {"Destination": arn}})

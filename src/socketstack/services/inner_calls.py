@@ -19,9 +19,10 @@ from socketstack.core.model import InvokeResult
 from socketstack.errors import RunnerError
 from socketstack.runner.base import Runner
 from socketstack.services.event_queue import EventQueue
+from socketstack.services.event_settings import service_of
 from socketstack.services.moto_app import MotoApp
 from socketstack.services.rule_inputs import bus_event, target_input
-from socketstack.services.rule_targets import RuleTargets
+from socketstack.services.rule_targets import RULE_TARGETS, RuleTargets
 from socketstack.services.sparse_imports import moto_module
 
 _ORDERED_SOURCES: Final = frozenset({"aws:dynamodb", "aws:kinesis"})
@@ -96,26 +97,27 @@ class InnerCalls:
         moto_module("events.notifications")._invoke_lambda = invoke  # noqa: SLF001
         rule = moto_module("events.models").Rule
         send = getattr(rule.send_to_targets, "__wrapped__", rule.send_to_targets)
-        rule.send_to_targets = self._with_functions(send)
+        rule.send_to_targets = self._with_own_targets(send)
 
-    def _with_functions(self, send: Callable[..., None]) -> Callable[..., None]:
+    def _with_own_targets(self, send: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(send)
         def send_to_targets(rule: Any, event: Any, transform_input: Any = True) -> None:  # noqa: FBT002
-            # moto refuses events for functions, and with them all targets of the rule; and it
-            # sends every event to a rule that has a schedule and no pattern.
+            # moto refuses events for functions and topics, and with them all targets of the rule;
+            # what queues do not take is lost; and every event goes to a rule without a pattern,
+            # which is one that has a schedule.
             if not rule.event_pattern.dump():
                 return
             targets = rule.targets
-            functions = [each for each in targets if ":lambda:" in each["Arn"]]
-            rule.targets = [each for each in targets if each not in functions]
+            own = [each for each in targets if service_of(each["Arn"]) in RULE_TARGETS]
+            rule.targets = [each for each in targets if each not in own]
             try:
                 send(rule, event, transform_input)
             finally:
                 rule.targets = targets
-            if functions and rule.event_pattern.matches_event(event):
+            if own and rule.event_pattern.matches_event(event):
                 self._app.changed()  # as in put_event
                 sent = bus_event(event)
-                for target in functions:
+                for target in own:
                     body = target_input(target, sent)
                     put = functools.partial(self._targets.put, rule.arn, dict(target), body)
                     self._loop.call_soon_threadsafe(put)
