@@ -72,7 +72,7 @@ test: ## run every test that this machine can run (ARGS="-k name" for some)
 	@.venv/bin/pytest $(ARGS)
 
 integration-test: TARGET := $(if $(filter file,$(origin TARGET)),$(INTEGRATION_TARGET),$(TARGET))
-integration-test: ## run the example system against TARGET
+integration-test: ## run the example system against TARGET; on aws against the stack STACK_NAME, and asks first
 	@scripts/run integration-test $(ARGS)
 
 parity: ## check AWS's rules from outside (any TARGET; ENDPOINT=http://host:port for another tool)

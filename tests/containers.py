@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
+from deployed_system import deployed_system
 from example_system import ROOT, System, system_in
 from localstack_host import localstack_python
 
@@ -256,5 +257,7 @@ def system_of_target(folder: Path) -> System:
             return composed_in(folder, backend="localstack")
         case "localstack-host":
             return replace(system_in(folder), python=localstack_python())
+        case "aws":
+            return deployed_system(folder)
         case _:
             return system_in(folder)

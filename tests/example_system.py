@@ -6,9 +6,11 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 from botocore.config import Config
@@ -47,6 +49,49 @@ class System:
     def websocket_url(self) -> str:
         """Where clients connect."""
         return self.outputs["WebSocketUrl"]
+
+    @property
+    def connections_url(self) -> str:
+        """Where connections are posted to: the socket's address, by HTTP."""
+        return "http" + self.websocket_url.removeprefix("ws")
+
+    @property
+    def is_deployed(self) -> bool:
+        """Whether it is a stack that others deployed (``TARGET=aws``), and not made here."""
+        return False
+
+    @property
+    def proxy(self) -> Literal[True] | None:
+        """What the websockets client is told: the machine's proxy, or none, as nothing is far."""
+        return None
+
+    @property
+    def web_headers(self) -> Mapping[str, str]:
+        """What the page's server wants with a push; nothing locally."""
+        return {}
+
+    @property
+    def doctor_arguments(self) -> tuple[str, ...]:
+        """How the doctor finds the system."""
+        return ()
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The stack's parameters, as they are now."""
+        answer = self.client("cloudformation").describe_stacks(StackName=self.stack_name)
+        given = answer["Stacks"][0].get("Parameters", [])
+        return {each["ParameterKey"]: each["ParameterValue"] for each in given}
+
+    @contextmanager
+    def changed(self, **parameters: str) -> Iterator[None]:
+        """Other parameters while the context is open; then those that were there before."""
+        now = self.parameters
+        before = {name: now[name] for name in parameters}
+        try:
+            self.update(**parameters)
+            yield
+        finally:
+            self.update(**before)
 
     def run(
         self, *arguments: str, expect: int | None = 0, seconds: float = 110, **environ: str

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 from containers import Composed, notes, system_of_target
+from deployed_system import place
 from example_system import System
 
 _HERE = Path(__file__).parent
 _MARKERS = {"docker": "docker", "localstack": "docker", "localstack-host": "localstack"}
 """What a target needs, by the marker of tests that need it."""
 _OTHER_NEEDS = ("browser", "devcontainer", "docker", "localstack", "terraform")
+_AWS = "aws"
+_CHANGING_SECONDS = 900
+"""How long a test may take that first changes a stack on AWS."""
 _BUILDING_SECONDS = 1200
 """How long a test may take that first builds images."""
 
@@ -33,7 +37,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Those that need something else besides, such as a browser, stay without: they may be skipped for
     want of that, where the target is required.
     """
-    marker = _MARKERS.get(os.environ.get("TARGET", ""))
+    target = os.environ.get("TARGET", "")
+    if target == _AWS:
+        _skip_local(items)
+        return
+    marker = _MARKERS.get(target)
     if marker is None:
         return
     for item in items:
@@ -42,6 +50,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.timeout(_BUILDING_SECONDS))
         if not any(item.get_closest_marker(name) for name in _OTHER_NEEDS):
             item.add_marker(marker)
+
+
+def _skip_local(items: list[pytest.Item]) -> None:
+    """Say of each test that a deployed stack cannot take why it does not."""
+    for item in items:
+        if item.path.parent != _HERE:
+            continue
+        item.add_marker(pytest.mark.timeout(_CHANGING_SECONDS))
+        local = item.get_closest_marker("local")
+        if local is not None:
+            item.add_marker(pytest.mark.skip(reason=f"not with TARGET=aws: {local.args[0]}"))
+
+
+def pytest_report_header() -> str | None:
+    """Say which account a run with ``TARGET=aws`` uses, and at which address."""
+    if os.environ.get("TARGET") != _AWS:
+        return None
+    name = os.environ.get("STACK_NAME") or "socketstack"
+    return f"deployed stack: {name}, {place()}"
 
 
 @pytest.hookimpl(wrapper=True)

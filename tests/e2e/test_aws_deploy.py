@@ -1,121 +1,22 @@
 """`make aws-deploy` and `make aws-destroy` whole, with an engine in the place of AWS."""
 
 import json
-import platform
 import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from example_system import ROOT, System, system_in
+from aws_clone import THIS_MACHINE, Clone, cloned
+from example_system import ROOT
 
 pytestmark = pytest.mark.timeout(300)
-_ARCHITECTURE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
-_RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
-
-
-@dataclass(frozen=True)
-class Clone:
-    """A clone of the project, and an engine that plays AWS."""
-
-    system: System
-
-    def make(
-        self,
-        command: str,
-        *,
-        expect: int = 0,
-        environ: Mapping[str, str] | None = None,
-        **more: str,
-    ) -> str:
-        """Run a command of the Makefile; gives what it printed."""
-        done = subprocess.run(
-            ["make", command],
-            cwd=self.system.folder,
-            env={
-                **self.system.environ,
-                "AWS_ACCESS_KEY_ID": "test",
-                "AWS_SECRET_ACCESS_KEY": "test",
-                "AWS_REGION": "us-east-1",
-                "HOME": str(self.system.folder),
-                # What is built for Lambda is to run on this machine.
-                "PARAMETERS": f"Architecture={_ARCHITECTURE} PythonRuntime={_RUNTIME}",
-                "STACK_NAME": "deployed",
-                **(environ or {}),
-                **more,
-            },
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == expect, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    def left_over(self) -> dict[str, list[str]]:
-        """What there is in the account."""
-        client = self.system.client
-        return {
-            "buckets": [one["Name"] for one in client("s3").list_buckets()["Buckets"]],
-            "functions": [
-                one["FunctionName"] for one in client("lambda").list_functions()["Functions"]
-            ],
-            "roles": [one["RoleName"] for one in client("iam").list_roles()["Roles"]],
-            "tables": client("dynamodb").list_tables()["TableNames"],
-            "secrets": [
-                one["Name"] for one in client("secretsmanager").list_secrets()["SecretList"]
-            ],
-            "groups": [
-                one["logGroupName"] for one in client("logs").describe_log_groups()["logGroups"]
-            ],
-            "layers": [one["LayerName"] for one in client("lambda").list_layers()["Layers"]],
-            "apis": [one["Name"] for one in client("apigatewayv2").get_apis()["Items"]],
-            "rules": [one["Name"] for one in client("events").list_rules()["Rules"]],
-            "queues": client("sqs").list_queues().get("QueueUrls", []),
-            "alarms": [
-                one["AlarmName"] for one in client("cloudwatch").describe_alarms()["MetricAlarms"]
-            ],
-        }
-
-
-@contextmanager
-def _cloned(folder: Path, **environ: str) -> Iterator[Clone]:
-    """A fresh clone and a running engine, while the context is open."""
-    system = system_in(folder)
-    system = replace(system, environ={**system.environ, **environ})
-    for name in ("TF_CLI_CONFIG_FILE", "TARGET"):
-        system.environ.pop(name, None)
-    for name in ("Makefile", "scripts"):
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, folder / name)
-    (folder / "scripts" / "venv").write_text("#!/bin/sh\n")  # what runs this test is set up
-    (folder / ".venv" / "bin").mkdir(parents=True)
-    (folder / ".venv" / "bin" / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    (folder / ".venv" / "bin" / "python").chmod(0o755)
-    engine = subprocess.Popen(
-        [sys.executable, "-m", "socketstack", "start"],
-        env=system.environ,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert engine.stdout is not None
-        assert "http://localhost:" in engine.stdout.readline()
-        yield Clone(system)
-    finally:
-        engine.terminate()
-        engine.communicate(timeout=20)
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
     """A fresh clone and a running engine."""
-    with _cloned(tmp_path_factory.mktemp("clone")) as made:
+    with cloned(tmp_path_factory.mktemp("clone")) as made:
         yield made
 
 
@@ -213,7 +114,7 @@ def _deployer(clone: Clone, *, without: str = "") -> dict[str, str]:
 
 def test_documented_policy_is_enough_and_its_parts_are_needed(tmp_path: Path) -> None:
     """Where IAM is enforced, a user with it deploys and destroys; without the bucket's part not."""
-    with _cloned(tmp_path, SOCKETSTACK_IAM="enforce") as clone:
+    with cloned(tmp_path, SOCKETSTACK_IAM="enforce") as clone:
         before = clone.left_over()
         less = _deployer(clone, without="Packages")
         enough = _deployer(clone)
@@ -222,8 +123,8 @@ def test_documented_policy_is_enough_and_its_parts_are_needed(tmp_path: Path) ->
 
         refused = clone.make("aws-deploy", expect=2, environ=less)
         untouched = clone.left_over()
-        given = f"Architecture={_ARCHITECTURE} PythonRuntime={_RUNTIME} EnforceTokenExpiry=true"
-        enough |= {"PARAMETERS": given}  # with the sweeper, which is all that the template has
+        # With the sweeper, which is all that the template has.
+        enough |= {"PARAMETERS": f"{THIS_MACHINE} EnforceTokenExpiry=true"}
         deployed = clone.make("aws-deploy", environ=enough)
         removed = clone.make("aws-destroy", environ=enough)
         after = clone.left_over()

@@ -13,7 +13,10 @@ from example_system import System
 def doctor(system: System, *arguments: str, tokens: str = "{}") -> tuple[int, Any]:
     """Exit code and report of one examination."""
     done = subprocess.run(
-        [system.python, "-m", "socketstack", "doctor", "--json", "--tokens", "-", *arguments],
+        [
+            *(system.python, "-m", "socketstack", "doctor", "--json", "--tokens", "-"),
+            *(*system.doctor_arguments, *arguments),
+        ],
         cwd=system.folder,
         env=system.environ,
         input=tokens,
@@ -70,6 +73,7 @@ def test_healthy_system_passes_and_no_token_is_shown(system: System) -> None:
     assert not any(token in json.dumps(report) for token in json.loads(tokens).values())
 
 
+@pytest.mark.local("it would open a deployed API to everybody for a while")
 def test_detached_authorizer_is_found_and_proved(system: System) -> None:
     """An authorizer that $connect does not ask is an error, and so is a handshake that opens."""
     functions = system.client("lambda")
@@ -93,6 +97,7 @@ def test_detached_authorizer_is_found_and_proved(system: System) -> None:
     assert [one["what"] for one in opened] == ["A handshake without a token is let in."]
 
 
+@pytest.mark.local("it would close a deployed API to everybody for a while")
 def test_missing_permission_is_found_and_explained(system: System) -> None:
     """Without its permission the authorizer cannot be called: the finding says how to grant it."""
     functions = system.client("lambda")
@@ -119,6 +124,7 @@ def test_missing_permission_is_found_and_explained(system: System) -> None:
     assert "/authorizers/" in finding["fix"]
 
 
+@pytest.mark.local("it would open a deployed API to everybody for a while")
 def test_reading_for_people_names_cause_and_cure(system: System) -> None:
     """Without --json the worst comes first, each with why, fix and where to read on."""
     with connect_route(system, AuthorizationType="NONE"):
@@ -144,12 +150,13 @@ def test_reading_for_people_names_cause_and_cure(system: System) -> None:
 )
 def test_unclear_question_is_refused(system: System, arguments: list[str], told: str) -> None:
     """What cannot be found ends with 2 and says what there is."""
-    done = system.run("socketstack", "doctor", *arguments, expect=2)
+    done = system.run("socketstack", "doctor", *system.doctor_arguments, *arguments, expect=2)
 
     assert told in done.stderr
     assert done.stdout == ""
 
 
+@pytest.mark.local("AWS always answers")
 def test_nothing_that_answers_is_said_in_one_line(system: System) -> None:
     """Without an engine the doctor says so and ends with 2."""
     done = system.run("socketstack", "doctor", expect=2, SOCKETSTACK_PORT="1")

@@ -12,6 +12,7 @@ from containers import system_of_target
 from example_system import System
 from websockets.sync.client import ClientConnection, connect
 
+pytestmark = pytest.mark.local("AWS always enforces IAM; these tests take a policy from a role")
 _SECONDS = 20
 
 

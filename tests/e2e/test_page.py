@@ -11,7 +11,10 @@ import pytest
 from example_system import System
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-pytestmark = pytest.mark.browser
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.local("the page mints tokens and tells refusals in front of a local engine only"),
+]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = [

@@ -28,8 +28,8 @@ def ticketed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     system = replace(system, environ={**system.environ, "SOCKETSTACK_IAM": "enforce"})
     try:
         system.up()
-        system.update(ConnectTickets="true")
-        yield system
+        with system.changed(ConnectTickets="true"):
+            yield system
     finally:
         system.down()
 
@@ -50,7 +50,7 @@ def authorizer_lines(system: System) -> list[str]:
 async def status_of(system: System, query: str) -> int:
     """The status of one handshake."""
     try:
-        async with connect(f"{system.websocket_url}{query}", proxy=None):
+        async with connect(f"{system.websocket_url}{query}", proxy=system.proxy):
             return 101
     except InvalidStatus as refusal:
         return refusal.response.status_code
@@ -69,7 +69,7 @@ async def test_ticket_opens_one_connection_for_its_user(ticketed: System) -> Non
     """The first handshake is the user of the ticket; the second with the same ticket gets 401."""
     text = ticket(ticketed, user="tina")
 
-    async with connect(f"{ticketed.websocket_url}?token={text}", proxy=None) as socket:
+    async with connect(f"{ticketed.websocket_url}?token={text}", proxy=ticketed.proxy) as socket:
         await socket.send(json.dumps({"action": "send", "to": "user:tina", "message": "hello"}))
         frames = {str(await asyncio.wait_for(socket.recv(), _SECONDS)) for _ in range(2)}
         again = await status_of(ticketed, f"?token={text}")
@@ -79,7 +79,8 @@ async def test_ticket_opens_one_connection_for_its_user(ticketed: System) -> Non
     assert (again, afterwards) == (401, 401)
     await told(ticketed, "Refused: the ticket was used before.")
     assert not [line for line in authorizer_lines(ticketed) if text in line]
-    assert text not in ticketed.run("socketstack", "logs", "--no-follow").stdout
+    if not ticketed.is_deployed:  # AWS has no trace of every step
+        assert text not in ticketed.run("socketstack", "logs", "--no-follow").stdout
 
 
 async def test_of_many_at_once_one_gets_in(ticketed: System) -> None:
@@ -131,8 +132,10 @@ async def test_backend_issues_a_ticket_with_an_end_of_the_session(ticketed: Syst
         Ticket(user_id="ends", expires_at_seconds=now + 60, session_ends_at_seconds=now + 900)
     )
 
-    async with connect(f"{ticketed.websocket_url}?token={text}", proxy=None):
-        rows = ticketed.client("dynamodb").scan(TableName=ticketed.outputs["TableName"])["Items"]
+    async with connect(f"{ticketed.websocket_url}?token={text}", proxy=ticketed.proxy):
+        rows = ticketed.client("dynamodb").scan(
+            TableName=ticketed.outputs["TableName"], ConsistentRead=True
+        )["Items"]
 
     (row,) = [row for row in rows if row["userId"]["S"] == "ends"]
     assert row["sessionEndsAt"]["N"] == str(now + 900)
@@ -168,7 +171,7 @@ def test_page_gets_a_ticket_and_the_doctor_none_that_is_good(ticketed: System) -
     told_to_people = ticketed.run("webclient", "where").stdout
     tokens = json.loads(ticketed.run("webclient", "tokens").stdout)
 
-    with socket_of(f"{ticketed.websocket_url}?token={made['token']}", proxy=None):
+    with socket_of(f"{ticketed.websocket_url}?token={made['token']}", proxy=ticketed.proxy):
         pass
     assert len(made["token"]) == 43
     assert "then: make ticket)" in told_to_people

@@ -44,7 +44,8 @@ _RIGHTS = {
     "Statement": [
         {
             "Effect": "Allow",
-            "Action": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
+            # Not CreateLogGroup: a late line would make a group anew that was removed.
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
             "Resource": "*",
         },
         {
@@ -215,6 +216,10 @@ class Account:
             variables["WISH"] = json.dumps(wish)
         if self.target.endpoint is not None:
             variables["ENDPOINT"] = self.target.endpoint
+        group = f"/aws/lambda/{full}"
+        self.client("logs").create_log_group(logGroupName=group)
+        # Last of all it may still log that its connections were closed.
+        self.on_close(group, lambda: self.client("logs").delete_log_group(logGroupName=group))
         made = self.eventually(
             lambda: self._create_function(
                 FunctionName=full,
@@ -228,8 +233,6 @@ class Account:
             )
         )
         self.on_close(full, lambda: self.client("lambda").delete_function(FunctionName=full))
-        group = f"/aws/lambda/{full}"
-        self.on_close(group, lambda: self.client("logs").delete_log_group(logGroupName=group))
         function = Function(full, made["FunctionArn"])
         if is_permitted:
             self.permit(function)

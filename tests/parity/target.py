@@ -2,10 +2,11 @@
 
 ``PARITY_TARGET`` is ``embedded`` (the default: an engine of our own, started for the run),
 ``localstack-host`` (LocalStack with our plugin, started for the run), ``endpoint`` (whatever
-answers at ``PARITY_ENDPOINT``) or ``aws``; ``make parity`` sets both. The suite talks to all of
-them in the same way; only addresses, credentials and patience differ, and they stand here. For an
-endpoint there are also ``PARITY_NAME`` (in the report's file name), ``PARITY_PATIENCE`` (seconds)
-and ``PARITY_SOCKET_URL`` (such as ``ws://host/{api}/{stage}``).
+answers at ``PARITY_ENDPOINT``) or ``aws``; ``make parity`` sets both. For ``aws`` the credentials
+are the caller's, and ``AWS_ENDPOINT_URL`` may put a stand-in in its place. The suite talks to all
+of them in the same way; only addresses, credentials and patience differ, and they stand here. For
+an endpoint there are also ``PARITY_NAME`` (in the report's file name), ``PARITY_PATIENCE``
+(seconds) and ``PARITY_SOCKET_URL`` (such as ``ws://host/{api}/{stage}``).
 """
 
 import os
@@ -18,6 +19,7 @@ import boto3
 from botocore.config import Config
 
 EMBEDDED, LOCALSTACK, ENDPOINT, AWS = "embedded", "localstack-host", "endpoint", "aws"
+STAND_IN = "aws-stand-in"
 _STARTED = frozenset({EMBEDDED, LOCALSTACK})
 _REGION = "us-east-1"
 
@@ -40,6 +42,8 @@ class Target:
     patience_seconds: float = 20.0
     """How long anything may take that is expected to happen."""
     poll_seconds: float = 0.02
+    has_own_credentials: bool = False
+    """Calls are signed with the caller's credentials, not with those that local tools expect."""
 
     @property
     def is_aws(self) -> bool:
@@ -78,13 +82,10 @@ class Target:
             connect_timeout=self.patience_seconds,
             read_timeout=self.patience_seconds,
         )
-        return {
-            "endpoint_url": self.endpoint,
-            "region_name": self.region,
-            "aws_access_key_id": "test",
-            "aws_secret_access_key": "test",
-            "config": once,
-        }
+        options = {"endpoint_url": self.endpoint, "region_name": self.region, "config": once}
+        if not self.has_own_credentials:
+            options |= {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        return options
 
 
 def management_url(socket_url: str) -> str:
@@ -105,8 +106,14 @@ def target_from(environ: Mapping[str, str] = os.environ) -> Target | None:
             raise TargetError("PARITY_ENDPOINT does not go with PARITY_TARGET=aws: leave it out.")
         # The user's profile may name one.
         region = named or boto3.Session().region_name or _REGION
+        stand_in = environ.get("AWS_ENDPOINT_URL", "").rstrip("/")
         return Target(
-            name=AWS, endpoint=None, region=region, patience_seconds=60.0, poll_seconds=1.0
+            name=STAND_IN if stand_in else AWS,
+            endpoint=_checked(stand_in, "AWS_ENDPOINT_URL") if stand_in else None,
+            region=region,
+            patience_seconds=60.0,
+            poll_seconds=0.02 if stand_in else 1.0,
+            has_own_credentials=True,
         )
     if kind not in {*_STARTED, ENDPOINT}:
         raise TargetError(
@@ -117,15 +124,20 @@ def target_from(environ: Mapping[str, str] = os.environ) -> Target | None:
             raise TargetError("PARITY_TARGET=endpoint needs PARITY_ENDPOINT=http://host:port.")
         return None
     parts = urlsplit(endpoint)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path:
-        raise TargetError(f"PARITY_ENDPOINT={endpoint} is no address: write http://host:port.")
     return Target(
         name=environ.get("PARITY_NAME") or f"endpoint-{parts.port or parts.scheme}",
-        endpoint=endpoint,
+        endpoint=_checked(endpoint, "PARITY_ENDPOINT"),
         region=named or _REGION,
         socket_form=environ.get("PARITY_SOCKET_URL") or None,
         patience_seconds=float(environ.get("PARITY_PATIENCE") or 6.0),
     )
+
+
+def _checked(address: str, variable: str) -> str:
+    parts = urlsplit(address)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path:
+        raise TargetError(f"{variable}={address} is no address: write http://host:port.")
+    return address
 
 
 def started_here(port: int, name: str = EMBEDDED) -> Target:

@@ -296,8 +296,14 @@ def parity(tmp_path: Path) -> Path:
 
 
 def _parity(script: Path, *arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    return _run_script(script, "parity", *arguments, **environ)
+
+
+def _run_script(
+    script: Path, *arguments: str, **environ: str
+) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [script, "parity", *arguments],
+        [script, *arguments],
         env={"PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": "http://localhost:1", **environ},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -317,11 +323,36 @@ def test_parity_on_aws_needs_an_agreement(parity: Path) -> None:
 
 
 def test_parity_on_aws_goes_to_aws_once_agreed(parity: Path) -> None:
-    """A local endpoint in the environment leads nothing astray."""
-    done = _parity(parity, TARGET="aws", YES="1")
+    """Agreed to, the suite runs with the caller's credentials, and on AWS itself by default."""
+    done = _parity(parity, TARGET="aws", YES="1", AWS_ENDPOINT_URL="")
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("pytest aws||none|tests/parity ")
+    assert done.stdout.startswith("pytest aws|||tests/parity ")
+
+
+@pytest.mark.parametrize("command", ["parity", "integration-test"])
+def test_stand_in_for_aws_is_called_one(parity: Path, command: str) -> None:
+    """An endpoint in the environment is followed, and never passes for AWS."""
+    near = _run_script(parity, command, TARGET="aws")
+    far = _run_script(parity, command, TARGET="aws", AWS_ENDPOINT_URL="")
+
+    assert "the AWS account 123456789012 at http://localhost:1" in near.stderr
+    assert "this is NOT AWS" in near.stderr
+    assert "the AWS account 123456789012" in far.stderr
+    assert "NOT AWS" not in far.stderr
+    assert near.stdout == far.stdout == ""
+
+
+def test_integration_tests_on_aws_keep_to_the_tests_of_the_system(parity: Path) -> None:
+    """Tests that bring up systems of their own stay out; a stack of Terraform's is refused."""
+    done = _run_script(parity, "integration-test", "-k", "a or b", TARGET="aws", YES="1")
+    refused = _run_script(parity, "integration-test", TARGET="aws", YES="1", STACK_OUTPUTS="x.json")
+
+    assert done.returncode == 0, done.stderr
+    assert "|tests/e2e -k a or b --ignore=tests/e2e/test_aws_deploy.py" in done.stdout
+    assert "--ignore=tests/e2e/test_containers.py" in done.stdout
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "Unset STACK_OUTPUTS" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,21 @@ def test_endpoint_is_taken_as_it_is_named() -> None:
     assert target == Target(name="other", endpoint=LOCAL, region="eu-west-1", patience_seconds=2.5)
 
 
+def test_stand_in_for_aws_is_no_aws_and_takes_the_callers_credentials() -> None:
+    """AWS_ENDPOINT_URL counts for aws only, and the report does not bear AWS's name."""
+    environ = {"AWS_ENDPOINT_URL": f"{LOCAL}/", "AWS_REGION": "eu-west-1"}
+
+    stand_in = target_from({**environ, "PARITY_TARGET": "aws"})
+    real = target_from({"PARITY_TARGET": "aws", "AWS_REGION": "eu-west-1"})
+
+    assert stand_in is not None
+    assert real is not None
+    assert (stand_in.name, stand_in.endpoint, stand_in.is_aws) == ("aws-stand-in", LOCAL, False)
+    assert (real.name, real.endpoint, real.is_aws) == ("aws", None, True)
+    assert "aws_access_key_id" not in stand_in.client_options()
+    assert target_from({**environ, "PARITY_TARGET": "embedded"}) is None
+
+
 @pytest.mark.parametrize(
     ("environ", "told"),
     [
@@ -35,6 +50,11 @@ def test_endpoint_is_taken_as_it_is_named() -> None:
         pytest.param({"PARITY_TARGET": "endpoint"}, "needs PARITY_ENDPOINT", id="no-address"),
         pytest.param(
             {"PARITY_TARGET": "aws", "PARITY_ENDPOINT": LOCAL}, "does not go with", id="two"
+        ),
+        pytest.param(
+            {"PARITY_TARGET": "aws", "AWS_ENDPOINT_URL": "localhost:4566"},
+            "AWS_ENDPOINT_URL=localhost:4566 is no address",
+            id="stand-in",
         ),
         pytest.param({"PARITY_ENDPOINT": "localhost:4566"}, "is no address", id="no-scheme"),
         pytest.param({"PARITY_ENDPOINT": f"{LOCAL}/x"}, "is no address", id="path"),
