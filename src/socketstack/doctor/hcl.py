@@ -155,9 +155,17 @@ def _number(tree: Tree[Token], _names: Names) -> Value:
 
 
 def _string(tree: Tree[Token], names: Names) -> Value:
-    parts = [_part(part, names) for part in _trees(tree)]
+    pieces = _trees(tree)
+    if len(pieces) == 1 and _is_interpolation(pieces[0]):
+        # Terraform gives the value itself, whatever its type: "${var.routes}" is var.routes.
+        return _only(_trees(pieces[0])[0], names)
+    parts = [_part(part, names) for part in pieces]
     unknown = next((part for part in parts if isinstance(part, Unknown)), None)
     return unknown if unknown is not None else "".join(map(str, parts))
+
+
+def _is_interpolation(tree: Tree[Token]) -> bool:
+    return isinstance(tree.children[0], Tree) and tree.children[0].data == "interpolation"
 
 
 def _part(tree: Tree[Token], names: Names) -> Value:

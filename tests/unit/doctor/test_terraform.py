@@ -61,9 +61,6 @@ def test_module_and_template_get_the_same_findings() -> None:
     """Both describe one system, so the doctor says the same of both."""
     template = read_template(_INFRA / "template.yaml", parameters={}, region="eu-west-1")
 
-    def verdicts(api: Api) -> list[tuple[str, Severity]]:
-        return sorted((one.check, one.severity) for one in examine(api))
-
     assert verdicts(facts(_EXAMPLE)) == verdicts(template)
 
 
@@ -247,13 +244,243 @@ def test_attached_policies_count(folder: Path) -> None:
     assert found(facts(folder), Severity.UNKNOWN) == {"not-known"}
 
 
-def test_called_module_is_named(folder: Path) -> None:
-    """What a module makes is not known, and said."""
-    (folder / "more.tf").write_text('module "more" {\n  source = "./more"\n}\n')
+def verdicts(api: Api) -> list[tuple[str, Severity]]:
+    """What was found, in an order of its own."""
+    return sorted((one.check, one.severity) for one in examine(api))
 
-    notes = [one.what for one in examine(facts(folder)) if one.check == "not-known"]
 
-    assert notes == ["What module more makes is not known."]
+def take_out(folder: Path, name: str, head: str) -> None:
+    """Remove one block from a file."""
+    text = (folder / name).read_text()
+    before, rest = text.split(f"{head} {{\n")
+    (folder / name).write_text(before + rest.partition("\n}\n")[2])
+
+
+_AUTHORIZER = {
+    "//": "written by a program",
+    "api_id": "${aws_apigatewayv2_api.this.id}",
+    "name": "ApiConnectAuthorizer",
+    "authorizer_type": "REQUEST",
+    "authorizer_uri": '${aws_lambda_function.this["authorizer"].invoke_arn}',
+    "identity_sources": ["route.request.querystring.token"],
+}
+_STAGE = {
+    "api_id": "${aws_apigatewayv2_api.this.id}",
+    "name": "${var.stage}",
+    "auto_deploy": True,
+    "default_route_settings": {
+        "throttling_rate_limit": "${var.throttle_rate}",
+        "throttling_burst_limit": "${var.throttle_burst}",
+    },
+    "dynamic": {
+        "access_log_settings": {
+            "for_each": "${aws_cloudwatch_log_group.access}",
+            "content": {
+                "destination_arn": "${access_log_settings.value.arn}",
+                "format": '${jsonencode({ error = "$context.authorizer.error" })}',
+            },
+        }
+    },
+    "lifecycle": {"create_before_destroy": True},
+}
+_POLICY = {
+    "for_each": "${local.policies}",
+    "dynamic": [
+        {
+            "statement": {
+                "for_each": "${each.value.statements}",
+                "content": [
+                    {
+                        "actions": "${statement.value.actions}",
+                        "resources": "${statement.value.resources}",
+                    }
+                ],
+            }
+        }
+    ],
+}
+
+
+def write_json(folder: Path, **spoilt: object) -> None:
+    """The example with three of its blocks in a JSON file; members of the authorizer may differ."""
+    take_out(folder, "main.tf", 'resource "aws_apigatewayv2_authorizer" "token"')
+    take_out(folder, "main.tf", 'resource "aws_apigatewayv2_stage" "this"')
+    take_out(folder, "functions.tf", 'data "aws_iam_policy_document" "function"')
+    document = {
+        "//": "a comment",
+        "resource": [
+            {"aws_apigatewayv2_authorizer": {"token": [_AUTHORIZER | spoilt]}},
+            {"aws_apigatewayv2_stage": {"this": _STAGE}},
+        ],
+        "data": {"aws_iam_policy_document": {"function": _POLICY}},
+        "variable": {"unused": {"default": {"a": ["b"]}}},
+        "output": {"quoted": {"value": 'a "quoted" ${upper("x")} $${not code} \\ text'}},
+    }
+    (folder / "more.tf.json").write_text(json.dumps(document))
+
+
+def test_json_says_the_same_as_the_native_syntax(folder: Path) -> None:
+    """Blocks of a ``.tf.json`` file count as those of ``.tf`` files, dynamic ones too."""
+    write_json(folder)
+
+    api = facts(folder, access_logs="true")
+
+    assert verdicts(api) == verdicts(facts(_EXAMPLE, access_logs="true"))
+    assert api.gaps == ()
+    assert api.stage is not None
+    assert "authorizer.error" in str(api.stage.access_log_format)
+
+
+def test_mistake_in_json_is_found(folder: Path) -> None:
+    """An authorizer of a JSON file that has an identity source of HTTP APIs is an error."""
+    write_json(folder, identity_sources=["$request.querystring.token"])
+
+    assert found(facts(folder), Severity.ERROR) == {"identity-source"}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param("{", "cannot be read as Terraform", id="no-json"),
+        pytest.param('{"resources": {}}', "resources is no kind of block", id="kind"),
+        pytest.param('{"resource": {"a": "b"}}', "holds something that is no object", id="form"),
+        pytest.param('{"locals": {"a": "${b"}}', "code without an end", id="template"),
+    ],
+)
+def test_broken_json_is_refused_by_name(folder: Path, text: str, told: str) -> None:
+    """What cannot be read is never passed over."""
+    (folder / "more.tf.json").write_text(text)
+
+    with pytest.raises(ConfigError, match=rf"more\.tf\.json.*{told}"):
+        facts(folder)
+
+
+def test_files_of_values_count_in_terraforms_order(folder: Path) -> None:
+    """``terraform.tfvars``, then its JSON, then ``*.auto.tfvars`` of both kinds by their names."""
+    files = (
+        ("terraform.tfvars", 'stage = "one"'),
+        ("terraform.tfvars.json", '{"stage": "two"}'),
+        ("a.auto.tfvars.json", '{"stage": "three"}'),
+        ("b.auto.tfvars", 'stage = "four"'),
+    )
+    names = []
+    for name, text in files:
+        (folder / name).write_text(text)
+        stage = facts(folder).stage
+        names.append(stage.name if stage is not None else None)
+    given = facts(folder, stage="five").stage
+    (folder / "c.auto.tfvars.json").write_text("[]")
+
+    assert names == ["one", "two", "three", "four"]
+    assert given is not None
+    assert given.name == "five"
+    with pytest.raises(ConfigError, match=r"c\.auto\.tfvars\.json.*holds no object"):
+        facts(folder)
+
+
+_CALL = """
+variable "where" { default = "prod" }
+module "chat" {
+  source       = "./module"
+  build_dir    = "build"
+  stage        = var.where
+  throttle_rate = %s
+}
+"""
+
+
+def test_module_in_a_folder_beside_is_read_with_its_variables(folder: Path) -> None:
+    """A system whose API is in a called module gets the same findings as that module alone."""
+    (folder.parent / "main.tf").write_text(_CALL % "50")
+
+    api = facts(folder.parent)
+
+    assert verdicts(api) == verdicts(facts(folder))
+    assert api.gaps == ()
+    assert api.stage is not None
+    assert api.stage.name == "prod"
+
+
+def test_mistake_in_a_called_module_is_found(folder: Path) -> None:
+    """What is wrong inside, or with what it is called with, is an error."""
+    (folder.parent / "main.tf").write_text(_CALL % "0")
+    from_outside = found(facts(folder.parent), Severity.ERROR)
+    (folder.parent / "main.tf").write_text(_CALL % "50")
+    spoil(folder, _ROUTE_TYPE, 'authorization_type = "NONE"')
+
+    assert from_outside == {"throttling"}
+    assert found(facts(folder.parent), Severity.ERROR) == {"open-connect"}
+
+
+def test_what_a_module_is_not_given_is_unknown(folder: Path) -> None:
+    """A value that the caller does not know, or does not set, is not guessed."""
+    (folder.parent / "main.tf").write_text(_CALL % "var.rate" + 'variable "rate" {}\n')
+
+    gaps = facts(folder.parent).gaps
+    known = facts(folder.parent, rate="50")
+
+    assert {gap.why for gap in gaps} == {
+        "var.rate has no value here; give it with --parameter rate=VALUE"
+    }
+    assert all("module.chat.aws_apigatewayv2_stage.this" in gap.what for gap in gaps)
+    assert known.gaps == ()
+
+
+_GUARD_MODULE = """
+variable "name" {}
+resource "aws_lambda_function" "guard" { function_name = var.name }
+output "uri" { value = aws_lambda_function.guard.invoke_arn }
+"""
+
+
+def test_outputs_of_modules_lead_to_what_they_made(folder: Path) -> None:
+    """An authorizer whose function is a module's is matched with it, one for each as well."""
+    uri = 'authorizer_uri  = aws_lambda_function.this["authorizer"].invoke_arn'
+    (folder / "guard").mkdir()
+    (folder / "guard" / "main.tf").write_text(_GUARD_MODULE)
+    (folder / "guard.tf").write_text(
+        'module "guard" {\n  for_each = toset(["one", "two"])\n  source = "./guard"\n'
+        '  name = "guard-${each.key}"\n}\n'
+    )
+    spoil(folder, uri, 'authorizer_uri = module.guard["two"].uri')
+
+    api = facts(folder)
+
+    assert api.gaps == ()
+    assert [one.function.name for one in api.authorizers if one.function] == ["guard-two"]
+    assert "authorizer-permission" in found(api, Severity.ERROR)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("terraform-aws-modules/apigateway-v2/aws", id="registry"),
+        pytest.param("git::https://example.com/modules.git?ref=v1", id="git"),
+    ],
+)
+def test_module_from_elsewhere_is_named_and_not_known(folder: Path, source: str) -> None:
+    """What comes from a registry or by git is said to be unknown, and so is what rests on it."""
+    (folder / "more.tf").write_text(f'module "more" {{\n  source = "{source}"\n}}\n')
+    spoil(folder, _SOURCES, "identity_sources = module.more.sources")
+
+    api = facts(folder)
+
+    notes = [one.what for one in examine(api) if one.check == "not-known"]
+    assert "What module.more makes is not known." in notes
+    assert "identity_sources of aws_apigatewayv2_authorizer.token is not known." in notes
+    assert all(source in gap.why for gap in api.gaps)
+    assert not is_healthy(examine(api))
+
+
+def test_module_that_is_not_there_or_calls_itself_is_refused(folder: Path) -> None:
+    """Both are mistakes that Terraform refuses; the message names the folder."""
+    (folder / "more.tf").write_text('module "more" {\n  source = "./absent"\n}\n')
+    with pytest.raises(ConfigError, match=r"calls the module more in \./absent"):
+        facts(folder)
+
+    (folder / "more.tf").write_text('module "more" {\n  source = "../module"\n}\n')
+    with pytest.raises(ConfigError, match="calls itself"):
+        facts(folder)
 
 
 def test_what_is_no_module_is_refused(tmp_path: Path) -> None:
