@@ -14,6 +14,8 @@ _QUERY_ERROR = (
     "<Message>{message}</Message></Error><RequestId>fault</RequestId></ErrorResponse>"
 )
 _S3_ERROR = "<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+_REST_PATHS = frozenset({"/account"})
+"""Of API Gateway; all other paths without a version are S3's."""
 _NOT_PASSED_ON = frozenset({"transfer-encoding", "connection", "date", "server", "content-length"})
 
 
@@ -91,6 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _refuse(self, fault: Fault) -> None:
         form = _QUERY_ERROR if self.command == "POST" else _S3_ERROR
         self.send_response(fault.status)
+        self.send_header("x-amzn-ErrorType", fault.code)  # where JSON's clients look
         self.send_header("Content-Type", "text/xml")
         content = form.format(code=fault.code, message=fault.message).encode()
         self._finish(b"" if self.command == "HEAD" else content, None)
@@ -133,6 +136,8 @@ def _operation(request: BaseHTTPRequestHandler, body: bytes) -> str:
     parts = urlsplit(request.path)
     if parts.path.startswith("/2") or target_of(request):
         return target_of(request) or f"{request.command} {parts.path}"
+    if parts.path in _REST_PATHS:
+        return f"{request.command} {parts.path}"
     is_object = re.fullmatch(r"/[^/]+/.+", parts.path) is not None
     noun = "Object" if is_object else "Bucket"
     setting = parts.query.partition("=")[0].partition("&")[0]

@@ -57,6 +57,9 @@ def test_terraform_does_the_same(clone: Clone) -> None:
     state = clone.system.folder / "infra" / "terraform" / "terraform.tfstate.d"
 
     refused = clone.make("aws-deploy", IAC="terraform", expect=2)
+    no_role = clone.make(
+        "aws-deploy", expect=2, IAC="terraform", YES="1", PARAMETERS="AccessLogs=true"
+    )
     untouched = clone.left_over()
     first = clone.make("aws-deploy", IAC="terraform", YES="1", TAGS="team=chat")
     role = clone.system.client("iam").list_role_tags(RoleName="deployed-authorizer")["Tags"]
@@ -68,6 +71,7 @@ def test_terraform_does_the_same(clone: Clone) -> None:
     again = clone.make("aws-destroy", IAC="terraform", YES="1")
 
     assert "Nothing was done" in refused
+    assert "API Gateway has no role to write it with in account 000000000000" in no_role
     assert untouched == before
     assert "aws_apigatewayv2_stage.this will be created" in first
     assert first.index("will be created") < first.index("Apply complete!")

@@ -193,6 +193,117 @@ def test_names_that_are_taken_are_found_before_anything_is_built(
     assert Stack(cloud, "again").describe() is None
 
 
+# API Gateway's role for logs
+
+_LOGGING = """
+      AccessLogSettings: !If
+        - Logs
+        - {DestinationArn: !GetAtt Logs.Arn, Format: $context.requestId}
+        - !Ref AWS::NoValue
+"""
+
+
+@pytest.fixture
+def logging_project(project: Path) -> Path:
+    """The project whose stage has an access log where the parameter AccessLogs says so."""
+    text = project.read_text().replace(
+        "    Properties: {ApiId: !Ref Api, StageName: dev, AutoDeploy: true}",
+        "    Properties:\n      ApiId: !Ref Api\n      StageName: dev\n      AutoDeploy: true"
+        + _LOGGING.rstrip(),
+    )
+    parameter = '  AccessLogs: {Type: String, Default: "false"}\n'
+    condition = 'Conditions:\n  Logs: !Equals [!Ref AccessLogs, "true"]\nResources:'
+    text = text.replace("Parameters:\n", f"Parameters:\n{parameter}")
+    project.write_text(text.replace("Resources:", condition))
+    return project
+
+
+def _set_role(cloud: Cloud, role: str) -> None:
+    gateway = cloud.session.client(
+        "apigateway", endpoint_url=cloud.endpoint_url, config=cloud.config
+    )
+    gateway.update_account(
+        patchOperations=[{"op": "replace", "path": "/cloudwatchRoleArn", "value": role}]
+    )
+    gateway.close()
+
+
+@pytest.fixture
+def log_role(cloud: Cloud) -> Iterator[None]:
+    """The account lets API Gateway write logs, while the test runs."""
+    _set_role(cloud, f"arn:aws:iam::{cloud.account_id}:role/api-gateway-logs")
+    yield
+    _set_role(cloud, "")
+
+
+def test_access_log_without_a_role_is_refused_before_anything_is_built(
+    logging_project: Path, cloud: Cloud, aws: FaultyAws
+) -> None:
+    """The commands that set the role are told, and nothing is asked, built or changed."""
+    person = _Person()
+
+    with pytest.raises(ConfigError) as refused:
+        person.deploy(logging_project, "logged", parameters={"AccessLogs": "true"})
+
+    assert "no role to write it with in account 000000000000, region us-east-1" in str(
+        refused.value
+    )
+    assert "or leave AccessLogs=true out" in str(refused.value)
+    assert (
+        "aws apigateway update-account --region us-east-1 --patch-operations op=replace,"
+        "path=/cloudwatchRoleArn,value=arn:aws:iam::000000000000:role/api-gateway-logs"
+    ) in str(refused.value)
+    assert person.asked == []
+    assert "CreateChangeSet" not in aws.calls
+    assert not (logging_project.parent / ".build").exists()
+    assert Stack(cloud, "logged").describe() is None
+
+
+def test_access_log_that_stays_on_is_looked_at_too(
+    logging_project: Path, cloud: Cloud, aws: FaultyAws, log_role: None
+) -> None:
+    """With the role it is deployed; without the role a later deployment is refused, not broken."""
+    person = _Person()
+    person.deploy(logging_project, "stays-on", parameters={"AccessLogs": "true"})
+    _set_role(cloud, "")
+    made = aws.calls.count("CreateChangeSet")
+
+    with pytest.raises(ConfigError, match="no role to write it with"):
+        person.deploy(logging_project, "stays-on")
+
+    assert not [line for line in person.said if "access log" in line]
+    assert aws.calls.count("CreateChangeSet") == made
+
+
+def test_access_log_that_could_be_on_is_recommended(
+    logging_project: Path, aws: FaultyAws, log_role: None
+) -> None:
+    """Where the role is there, the parameter that switches the log on is named."""
+    person = _Person("no")
+
+    with pytest.raises(ConfigError, match="Nothing was done"):
+        person.deploy(logging_project, "could-log")
+
+    (hint,) = [line for line in person.said if "access log" in line]
+    assert hint.startswith("Note: API Gateway may write logs in this account and region")
+    assert 'PARAMETERS="AccessLogs=true"' in hint
+
+
+@pytest.mark.parametrize("given", [{}, {"AccessLogs": "true"}], ids=["off", "on"])
+def test_caller_who_may_not_look_at_the_role_is_not_stopped(
+    logging_project: Path, aws: FaultyAws, given: dict[str, str]
+) -> None:
+    """Whether there is a role is then for API Gateway to say."""
+    aws.fail("GET /account", Fault(403, "AccessDeniedException", "User: x may not"))
+    person = _Person("no")
+
+    with pytest.raises(ConfigError, match="Nothing was done"):
+        person.deploy(logging_project, "unseen", parameters=given)
+
+    assert "GET /account" in aws.calls
+    assert not [line for line in person.said if "access log" in line]
+
+
 # The change set
 
 

@@ -106,13 +106,13 @@ def deploy_to_aws(
     Template.load(template).check_parameters(parameters or {})
     cloud = aws_cloud(region)
     with aws_errors():
-        is_new = Stack(cloud, stack_name).describe() is None
+        standing = Stack(cloud, stack_name).parameters()
     preflight.check(
         template,
         cloud,
         stack_name=stack_name,
         parameters=parameters or {},
-        is_new=is_new,
+        standing=standing,
         say=say,
     )
     confirm(f"Deploy the stack {stack_name}", cloud, ask)

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from socketstack.errors import ConfigError
 from socketstack.kit.cloud import Cloud, aws_errors, code_of, is_denied
+from socketstack.kit.log_role import check_log_role
 from socketstack.kit.naming import names_of
 from socketstack.kit.packages import Say
 from socketstack.kit.template import Template
@@ -41,13 +42,22 @@ def check(
     *,
     stack_name: str,
     parameters: Mapping[str, str],
-    is_new: bool,
+    standing: Mapping[str, str] | None,
     say: Say,
 ) -> None:
     """Lint the template, and see whether the account and region can take it.
 
-    Names are looked up when the stack ``is_new``; otherwise it has them itself. Raises
-    ``ConfigError`` naming everything of one kind that stands in the way.
+    Args:
+        template: What is to be deployed.
+        cloud: Where.
+        stack_name: The stack.
+        parameters: Given for this deployment.
+        standing: Parameters that the stack has and that stay where none are given; None when there
+            is no such stack yet. Names are looked up then only: otherwise it has them itself.
+        say: Told what is not in the way.
+
+    Raises:
+        ConfigError: naming everything of one kind that stands in the way.
     """
     say(f"Account {cloud.account_id} as {cloud.caller_arn}, region {cloud.region}")
     address = cloud.cloudformation().meta.endpoint_url
@@ -56,9 +66,10 @@ def check(
     lint(template, cloud.region, say=say)
     loaded = Template.load(template)
     with aws_errors():
-        if is_new:
+        if standing is None:
             _refuse_taken(loaded, cloud, stack_name, parameters)
-        for hint in _hints(cloud):
+        about_logs = check_log_role(loaded, cloud, {**(standing or {}), **parameters})
+        for hint in filter(None, (about_logs, *_hints(cloud))):
             say(f"Note: {hint}")
 
 

@@ -88,6 +88,13 @@ class Stack:
             raise
         return found[0] if found else None
 
+    def parameters(self) -> dict[str, str] | None:
+        """Its parameters as they are now; None when it does not exist."""
+        stack = self.describe()
+        if stack is None:
+            return None
+        return {one["ParameterKey"]: one["ParameterValue"] for one in stack.get("Parameters", [])}
+
     def outputs(self) -> dict[str, str]:
         """Its outputs by name."""
         stack = self.describe()

@@ -81,7 +81,8 @@ def deploy(
         cloud,
         stack_name=name,
         parameters=parameters,
-        is_new=not terraform.has_resources(),
+        # A variable that is not given has its default, whatever was applied before.
+        standing={} if terraform.has_resources() else None,
         say=say,
     )
     confirm(f"Deploy {name} with Terraform", cloud, ask)
