@@ -458,6 +458,69 @@ def test_conditions_choose_resources_properties_and_outputs(cloud: Cloud) -> Non
     assert [o["OutputKey"] for o in second["Outputs"]] == ["Big"]
 
 
+def test_resource_of_a_condition_comes_and_goes_with_it(cloud: Cloud) -> None:
+    """Off, on again, off again: it is made, removed and made anew, and kept where it says so."""
+    body = template(
+        {
+            "Always": parameter("a"),
+            "Sometimes": parameter("s", Condition="Wanted"),
+            "Kept": parameter("k", Condition="Wanted", DeletionPolicy="Retain"),
+            "Used": parameter(
+                {"Fn::If": ["Wanted", {"Fn::Sub": "${Sometimes}"}, "none"]},
+            ),
+        },
+        Parameters={"Wish": {"Type": "String"}},
+        Conditions={"Wanted": {"Fn::Equals": [{"Ref": "Wish"}, "yes"]}},
+    )
+
+    def switched(wish: str) -> dict[str, str]:
+        given = [{"ParameterKey": "Wish", "ParameterValue": wish}]
+        act = update if seen else create
+        assert act(cloud, body, Parameters=given)["StackStatus"].endswith("E_COMPLETE")
+        return physical_ids(cloud)
+
+    seen: list[dict[str, str]] = []
+    for wish in ("yes", "no", "yes", "no"):
+        seen.append(switched(wish))
+        names = parameter_names(cloud)
+        assert set(seen[-1].values()) <= set(names)
+        assert ("Sometimes" in seen[-1]) is (wish == "yes")
+
+    assert seen[0]["Sometimes"] != seen[2]["Sometimes"]
+    assert len([n for n in parameter_names(cloud) if "-Kept-" in n]) == 2
+    assert not [n for n in parameter_names(cloud) if "-Sometimes-" in n]
+
+
+def test_update_that_fails_after_a_condition_came_back_is_undone(cloud: Cloud) -> None:
+    """A resource that went and came again is known as it is now, so going back finds it."""
+
+    def resources(shown: str) -> Template:
+        named = topic("comes-and-goes", Condition="Wanted")
+        named["Properties"]["DisplayName"] = shown
+        return {"Always": parameter(), "Sometimes": named}
+
+    sections: Template = {
+        "Parameters": {"Wish": {"Type": "String"}},
+        "Conditions": {"Wanted": {"Fn::Equals": [{"Ref": "Wish"}, "yes"]}},
+    }
+
+    def given(wish: str) -> list[dict[str, str]]:
+        return [{"ParameterKey": "Wish", "ParameterValue": wish}]
+
+    body = template(resources("before"), **sections)
+    create(cloud, body, Parameters=given("yes"))
+    update(cloud, body, Parameters=given("no"))
+    update(cloud, body, Parameters=given("yes"))
+    changed = {**resources("after"), "Bad": FAILING}
+
+    stack = update(cloud, template(changed, **sections), Parameters=given("yes"))
+
+    made = physical_ids(cloud)["Sometimes"]
+    topics = cloud.client("sns").get_topic_attributes(TopicArn=made)["Attributes"]
+    assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert topics["DisplayName"] == "before"
+
+
 def test_pseudo_parameters_have_this_account_and_region(cloud: Cloud) -> None:
     """The pseudo parameters are those of the stack."""
     text = "${AWS::AccountId} ${AWS::Region} ${AWS::Partition} ${AWS::URLSuffix} ${AWS::StackName}"

@@ -328,7 +328,8 @@ class Deployment:
     async def _clean_up(self) -> None:
         """Remove what was replaced or left the template; a failure is told and tolerated."""
         for resource in self._leftovers:
-            is_replaced = resource.logical_id in self._template_resources()
+            # Not by the template: it still has a resource whose condition holds no longer.
+            is_replaced = self._stack.resources.get(resource.logical_id) is not resource
             policy = "UpdateReplacePolicy" if is_replaced else "DeletionPolicy"
             if not is_replaced:
                 self._stack.resources.pop(resource.logical_id, None)
