@@ -217,6 +217,7 @@ def _cost_arguments(parser: argparse.ArgumentParser) -> None:
         ("memory-mb", "memory of the functions (256)"),
         ("log-kb", "what one call logs (0.5)"),
         ("sweeps-per-minute", "1 where sessions have an end of their own (0)"),
+        ("traced-percent", "of a hundred calls, how many X-Ray records (0)"),
     ):
         parser.add_argument(f"--{name}", type=float, metavar="N", help=what)
     parser.add_argument(

@@ -1,7 +1,7 @@
 """What the example system costs in a month on AWS: usage times list price, line by line.
 
 An estimate to see what grows with what, not a bill: no free tier, no tiers above the first, one
-region's prices. The list has its date.
+region's prices. Each price has the page where it was seen, and the date of that.
 """
 
 import json
@@ -21,6 +21,7 @@ _STEP_KB: Final = 32
 _KB_PER_GB: Final = 1024 * 1024
 _MB_PER_GB: Final = 1024
 _MS_PER_SECOND: Final = 1000
+_HUNDRED: Final = 100
 _ALARMS: Final = 7
 _SWEEPER_ALARMS: Final = 3
 _SECRETS: Final = 1
@@ -57,6 +58,8 @@ class Usage:
     memory_mb: float = 256
     log_kb: float = 0.5
     """What one call of a function writes to its log."""
+    traced_percent: float = 0
+    """How many of a hundred calls X-Ray records; none without ``Tracing``."""
     architecture: str = "arm64"
     sweeps_per_minute: float = 0
     """1 with EnforceTokenExpiry or ConnectTickets: then sessions have ends, and a sweeper."""
@@ -72,6 +75,10 @@ class Line:
     amount: float
     price: float
     per: int
+    source: str
+    """The page where the price was seen."""
+    seen: str
+    """The date of that page; where it has none, that of its reading."""
 
     @property
     def sum(self) -> float:
@@ -109,6 +116,8 @@ def estimate(usage: Usage, prices: Path = PRICES) -> Estimate:
                 amount=amount,
                 price=float(listed["prices"][name]["price"]),
                 per=int(listed["prices"][name]["per"]),
+                source=listed["prices"][name]["source"],
+                seen=listed["prices"][name]["seen"],
             )
             for name, amount, arithmetic in _amounts(usage)
         )
@@ -163,6 +172,8 @@ def _amounts(usage: Usage) -> Iterator[tuple[str, float, str]]:
         + (f" + {sweeps:,.0f} sweeps x {_READS_PER_SWEEP}" if sweeps else ""),
     )
     yield "log_gb", calls * usage.log_kb / _KB_PER_GB, f"{calls:,.0f} calls x {usage.log_kb:g} KB"
+    traced = calls * usage.traced_percent / _HUNDRED
+    yield "traces", traced, f"{calls:,.0f} calls x {usage.traced_percent:g} %"
     alarms = _ALARMS + (_SWEEPER_ALARMS if sweeps else 0)
     yield "alarms", alarms, f"{alarms} alarms"
     yield "secrets", _SECRETS, f"{_SECRETS} secret"
@@ -174,13 +185,18 @@ def _amounts(usage: Usage) -> Iterator[tuple[str, float, str]]:
 
 
 def table(made: Estimate) -> Iterator[str]:
-    """The estimate as text: arithmetic, price and sum of each position, then the month's sum."""
+    """The estimate as text: each position with its arithmetic, the sum, and the prices' sources."""
     for line in made.lines:
         each = f"${line.price:g}" if line.per == 1 else f"${line.price:g} / {line.per:,}"
         yield f"{line.what:<42} {line.sum:>12,.2f}"
         yield f"    {line.arithmetic} = {line.amount:,.1f}, at {each}"
     yield f"{'a month':<42} {made.sum:>12,.2f} USD"
     yield f"Prices of {made.region}, {made.as_of}: {made.source}."
+    pages: dict[tuple[str, str], list[str]] = {}
+    for line in made.lines:
+        pages.setdefault((line.source, line.seen), []).append(line.what)
+    for (source, seen), what in pages.items():
+        yield f"    {source} ({seen}): {'; '.join(what)}"
     yield "Without free tier, taxes and support; larger amounts are cheaper in part."
 
 
@@ -202,5 +218,7 @@ def _refuse_impossible(usage: Usage) -> None:
         raise ConfigError(
             f"message_kb is {usage.message_kb:g}: API Gateway takes {_MAX_MESSAGE_KB} KB at most."
         )
+    if usage.traced_percent > _HUNDRED:
+        raise ConfigError(f"traced_percent is {usage.traced_percent:g}: give at most {_HUNDRED}.")
     if usage.architecture not in {"arm64", "x86_64"}:
         raise ConfigError(f"architecture is {usage.architecture!r}: give arm64 or x86_64.")

@@ -49,6 +49,26 @@ def test_sessions_call_three_functions_and_messages_one() -> None:
     )
 
 
+def test_traces_cost_their_share_of_the_calls() -> None:
+    """Five dollars for a million; none are recorded unless somebody says so."""
+    usage = Usage(connections=1, session_minutes=60, messages_per_minute=1, traced_percent=5)
+    calls = 3 * 43_800 / 60 + 43_800
+
+    assert _sum(usage, "X-Ray") == pytest.approx(calls * 0.05 * 5 / 1e6)
+    assert _sum(Usage(), "X-Ray") == 0
+
+
+def test_every_price_has_a_page_and_its_date() -> None:
+    """Nobody has to guess where a figure comes from."""
+    listed = json.loads(PRICES.read_text())
+
+    for name, one in listed["prices"].items():
+        assert one["source"].startswith("https://"), name
+        assert re.fullmatch(r"20\d\d-\d\d-\d\d", one["seen"]), name
+        assert one["seen"] <= listed["as_of"], name
+        assert one["price"] > 0, name
+
+
 def test_sum_is_that_of_the_lines_and_x86_costs_more() -> None:
     """The architecture chooses its own price."""
     arm, x86 = estimate(Usage()), estimate(Usage(architecture="x86_64"))
@@ -96,6 +116,7 @@ def test_sweeps_cost_calls_reads_writes_and_alarms() -> None:
         pytest.param(Usage(session_minutes=0), "more than 0", id="no-session"),
         pytest.param(Usage(session_minutes=121), "closes a connection after 120", id="too-long"),
         pytest.param(Usage(message_kb=129), "takes 128 KB at most", id="too-large"),
+        pytest.param(Usage(traced_percent=101), "traced_percent is 101", id="more-than-all"),
         pytest.param(Usage(architecture="mips"), "arm64 or x86_64", id="architecture"),
     ],
 )
@@ -122,7 +143,10 @@ def test_command_prints_arithmetic_prices_date_and_sum(capsys: pytest.CaptureFix
     printed = capsys.readouterr().out
     assert code == 0
     assert "10,000 connections x 43,800 minutes = 438,000,000.0, at $0.25 / 1,000,000" in printed
-    assert json.loads(PRICES.read_text())["as_of"] in printed
+    listed = json.loads(PRICES.read_text())
+    assert listed["as_of"] in printed
+    minutes = listed["prices"]["connection_minutes"]
+    assert f"    {minutes['source']} ({minutes['seen']}): {minutes['what']}; " in printed
     assert re.search(r"^a month +[\d,]+\.\d\d USD$", printed, re.MULTILINE)
 
 
