@@ -29,6 +29,8 @@ from benchmarks.sections.base import Bench, Section
 
 def main(environ: Mapping[str, str] = os.environ) -> int:
     """Run the chosen sections; 1 when one of them could not be measured."""
+    # Where this is set, every start of a process would compile the sources anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     plan = chosen_plan(environ)
     endpoint = environ.get("ENDPOINT") or None
     sections = chosen(environ.get("SECTIONS", ""), has_endpoint=endpoint is not None)

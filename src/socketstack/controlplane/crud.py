@@ -32,7 +32,7 @@ class Crud:
     def __init__(
         self,
         *,
-        service: Service,
+        service: Callable[[], Service],
         store: Store,
         clock: Clock,
         ids: Ids,
@@ -142,7 +142,7 @@ class Crud:
 
     def _complete(self, kind: Kind, record: Record) -> None:
         """An update may clear no member that Create requires."""
-        model = self._service.operation(f"Create{kind.name}")
+        model = self._service().operation(f"Create{kind.name}")
         required = (
             []
             if model is None or model.input_shape is None

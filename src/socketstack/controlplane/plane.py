@@ -28,7 +28,7 @@ from socketstack.controlplane.kinds import (
     Verb,
 )
 from socketstack.controlplane.members import mapping, text
-from socketstack.controlplane.service import load
+from socketstack.controlplane.service import Service, load
 from socketstack.controlplane.stages import Stages
 from socketstack.core.model import Record
 from socketstack.errors import NotImplementedYet
@@ -67,11 +67,10 @@ class ControlPlane:
         can_log: Callable[[Caller], bool] = lambda _caller: False,
         has_certificate: Callable[[str], bool] = lambda _arn: False,
     ) -> None:
-        self.service = load()
         self.ids = ids
         self._trace = trace
         self._crud = Crud(
-            service=self.service,
+            service=load,
             store=store,
             clock=clock,
             ids=ids,
@@ -92,6 +91,11 @@ class ControlPlane:
             "GetModelTemplate": extras.get_model_template,
             "ResetAuthorizersCache": extras.reset_authorizers_cache,
         }
+
+    @property
+    def service(self) -> Service:
+        """The service model; read with its first use, so that no start waits for it."""
+        return load()
 
     def serves(self, operation: str) -> bool:
         """Whether an operation of the model is implemented here."""
