@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, assert_never
 
 from socketstack.core.jsontext import as_text
@@ -32,6 +33,8 @@ _NAMES: Final[Mapping[SourceKind, re.Pattern[str]]] = {
     SourceKind.CONTEXT: re.compile(r"\w+(\.\w+)*", re.ASCII),
     SourceKind.STAGE_VARIABLE: re.compile(r"\w+", re.ASCII),
 }
+_KEPT_SOURCES: Final = 256
+"""How many texts of sources are kept parsed: the same few come with every handshake."""
 _FOREIGN: Final = re.compile(
     r"(?:\$?\{?(?:method\.)?request)\.(?P<where>header|querystring)\.(?P<name>[^{}]+)\}?"
 )
@@ -57,6 +60,7 @@ class Resolved:
     missing: tuple[str, ...]
 
 
+@lru_cache(maxsize=_KEPT_SOURCES)
 def parse_source(text: str) -> IdentitySource:
     """Read one identity source.
 

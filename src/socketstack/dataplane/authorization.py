@@ -96,10 +96,11 @@ class Authorization:
             return Refused(
                 status=_FAILED, reason=str(error), cause=Cause.IDENTITY_SOURCE_UNREADABLE
             )
+        asks_context = any(source.kind is identity.SourceKind.CONTEXT for source in sources)
         found = identity.resolve(
             sources,
             handshake.upgrade,
-            identity.context_variables(json.loads(json.dumps(event["requestContext"]))),
+            _context(event) if asks_context else {},
             handshake.stage.settings.variables,
         )
         shown = [f"{name} = {redact(value)}" for name, value in found.values.items()]
@@ -150,6 +151,10 @@ class Authorization:
         decision = _decision(outcome, handshake.source_arn)
         stage_facts.authorized(handshake, chosen.authorizer_id, outcome, decision, latency_ms)
         return decision, latency_ms
+
+
+def _context(event: events.AuthorizerEvent) -> dict[str, str]:
+    return identity.context_variables(json.loads(json.dumps(event["requestContext"])))
 
 
 def _decision(outcome: Outcome, method_arn: str) -> authorizer.Decision:

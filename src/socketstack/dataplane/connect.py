@@ -31,7 +31,6 @@ from socketstack.dataplane.handshake import (
     Narrator,
     Refused,
     shown_path,
-    without_secrets,
 )
 from socketstack.dataplane.integrations import Integrations, TimedOut, Unreachable
 from socketstack.dataplane.pipeline import Pipeline
@@ -93,13 +92,15 @@ class Connect:
                 "origin": upgrade.header("Origin"),
             },
         )
-        handshake = replace(handshake, facts=self._logs.handshake(handshake))
+        facts = self._logs.handshake(handshake)
+        if facts is not None:
+            handshake = replace(handshake, facts=facts)
         outcome = await self._decide(handshake)
         if isinstance(outcome, Refused):
             outcome = replace(
                 outcome,
                 request_id=handshake.request_id,
-                reason=without_secrets(outcome.reason, upgrade),
+                reason=handshake.secrets.hidden_in(outcome.reason),
             )
             self._narrator.refused(outcome, handshake.connection)
         self._logs.decided(handshake.facts, outcome)

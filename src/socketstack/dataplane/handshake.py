@@ -4,7 +4,7 @@ Rules: 3.04.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,11 +55,46 @@ class Refused:
     """``$context.error.responseType`` in logs; empty for what is usual with this status."""
 
 
+class Secrets:
+    """The credentials of one handshake, to be kept out of texts that may quote them.
+
+    Every longer query value and value of a header counts as one, and so does each part of it: of
+    ``Bearer abc`` or ``session=abc`` a function quotes the last one.
+    """
+
+    __slots__ = ("_shown", "_upgrade")
+
+    def __init__(self, upgrade: Upgrade) -> None:
+        self._upgrade = upgrade
+        self._shown: tuple[tuple[str, str], ...] | None = None
+
+    def hidden_in(self, text: str) -> str:
+        """The text without them: cut to their last characters."""
+        if self._shown is None:
+            self._shown = tuple(self._found())
+        for secret, shown in self._shown:
+            text = text.replace(secret, shown)
+        return text
+
+    def _found(self) -> Iterator[tuple[str, str]]:
+        """What to hide and what to show in its place; the longest first, as it may hold others."""
+        values = [value for _name, value in self._upgrade.query]
+        values += [
+            value for name, value in self._upgrade.headers if name.lower() not in _PLAIN_HEADERS
+        ]
+        parts = {part for value in values for part in (value, *_BETWEEN_PARTS.split(value))}
+        for part in sorted(parts - _WORDS, key=len, reverse=True):
+            if len(part) >= _SECRET_MIN_CHARACTERS:
+                yield part, redact(part)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handshake:
     """What the steps of one handshake share; nothing in it changes but ``facts``."""
 
     upgrade: Upgrade
+    secrets: Secrets
+    """What must not be told of it."""
     stage: DeployedStage
     connection: Connection
     request_id: str
@@ -102,12 +137,12 @@ class Narrator:
         """One step of a handshake that leads somewhere."""
         self._trace.publish(
             step,
-            without_secrets(summary, handshake.upgrade),
+            handshake.secrets.hidden_in(summary),
             handshake.connection,
             handshake.request_id,
             cause,
             detail={
-                name: without_secrets(value, handshake.upgrade) if isinstance(value, str) else value
+                name: handshake.secrets.hidden_in(value) if isinstance(value, str) else value
                 for name, value in detail.items()
             },
         )
@@ -132,18 +167,3 @@ def shown_path(path: str) -> str:
     return "/".join(
         redact(part) if len(part) > _SHOWN_PART_CHARACTERS else part for part in path.split("/")
     )
-
-
-def without_secrets(text: str, upgrade: Upgrade) -> str:
-    """Text that may quote what a function said, without the credentials of the handshake.
-
-    Every longer query value and value of a header counts as such, and so does each part of it: of
-    ``Bearer abc`` or ``session=abc`` a function quotes the last one.
-    """
-    values = [value for _name, value in upgrade.query]
-    values += [value for name, value in upgrade.headers if name.lower() not in _PLAIN_HEADERS]
-    parts = {part for value in values for part in (value, *_BETWEEN_PARTS.split(value))}
-    for value in sorted(parts - _WORDS, key=len, reverse=True):
-        if len(value) >= _SECRET_MIN_CHARACTERS:
-            text = text.replace(value, redact(value))
-    return text

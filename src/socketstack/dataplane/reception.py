@@ -11,7 +11,7 @@ from socketstack.core import addressing
 from socketstack.core.causes import Cause
 from socketstack.core.limits import URL_MAX_CHARACTERS
 from socketstack.core.model import Connection, Upgrade
-from socketstack.dataplane.handshake import Handshake, Refused, shown_path
+from socketstack.dataplane.handshake import Handshake, Refused, Secrets, shown_path
 from socketstack.ids import Ids
 from socketstack.store import Store
 
@@ -72,6 +72,7 @@ class Reception:
         digits = self._ids.uuid().replace("-", "")
         return Handshake(
             upgrade=upgrade,
+            secrets=Secrets(upgrade),
             stage=stage,
             connection=connection,
             request_id=request_id,

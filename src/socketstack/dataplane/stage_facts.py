@@ -14,7 +14,7 @@ from socketstack.core.context import NOT_AUTHORIZED, Facts, PhaseFacts
 from socketstack.core.jsontext import read_json
 from socketstack.core.model import Integration, InvokeResult
 from socketstack.dataplane.exchange import Result
-from socketstack.dataplane.handshake import Handshake, Refused, without_secrets
+from socketstack.dataplane.handshake import Handshake, Refused
 from socketstack.dataplane.integrations import Outcome, TimedOut, Unreachable
 
 _BEFORE_THE_CALL: Final = frozenset(
@@ -46,7 +46,7 @@ def authorized(
         service_status=HTTPStatus.OK if result else None,
         latency_ms=latency_ms,
         request_id=result.request_id if result else "",
-        error=without_secrets(error, handshake.upgrade),
+        error=handshake.secrets.hidden_in(error),
     )
 
 

@@ -19,7 +19,7 @@ from socketstack.core.model import (
 )
 from socketstack.core.replies import FrameMessage
 from socketstack.dataplane import stage_facts
-from socketstack.dataplane.handshake import Admitted, Handshake, Refused
+from socketstack.dataplane.handshake import Admitted, Handshake, Refused, Secrets
 from socketstack.dataplane.stage_logs import NO_STAGE_LOGS, StageLogs, StageLogSink
 from socketstack.trace import Step, Trace, TraceEvent
 
@@ -59,8 +59,10 @@ def handshake(logging: StageLogging | None = LOGGING) -> Handshake:
         route_selection_expression="$request.body.action",
     )
     settings = StageSettings(stage_name="prod", deployment_id="dep123", logging=logging)
+    asked = upgrade()
     return Handshake(
-        upgrade=upgrade(),
+        upgrade=asked,
+        secrets=Secrets(asked),
         stage=DeployedStage(settings=settings, snapshot=snapshot),
         connection=connection(),
         request_id="r=",
