@@ -7,7 +7,6 @@ deliver, whatever the target's ``DeadLetterConfig`` says.
 import logging
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
 from localstack.aws.connect import connect_to
 from localstack.services.events.target import TargetSender
 from localstack.services.events.utils import to_json_str
@@ -53,7 +52,7 @@ def _bury(sender: Any, event: Any, undelivered: Undelivered) -> None:
     attributes = letter_attributes(sender.rule_arn, sender.arn, undelivered)
     try:
         _send(sender.account_id, queue, _body(sender, event), attributes)
-    except (ClientError, BotoCoreError, ValueError) as problem:
+    except Exception as problem:  # noqa: BLE001 - a queue that is gone must not hide the reason
         _logger.warning("%s Nor is its dead letter queue %s reached: %s", said, queue, problem)
     else:
         _logger.warning("%s The event is in %s.", said, queue)
