@@ -11,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from socketstack.doctor import hcl, hcl_json, twins
+from socketstack.doctor import hcl, twins
+from socketstack.doctor.files import read_blocks
 from socketstack.doctor.hcl import Block, Body, Names, Unknown, Value
 from socketstack.doctor.template import made_up
 from socketstack.errors import ConfigError
@@ -21,55 +22,6 @@ _META: Final = frozenset({"for_each", "count"})
 _OF_THE_CALL: Final = _META | {"source", "version", "providers", "depends_on"}
 """Arguments of a call that are no variables of the module."""
 _LOCAL_SOURCES: Final = ("./", "../")
-
-
-def _read(path: Path) -> Body:
-    try:
-        text = path.read_text()
-        return hcl.parse(hcl_json.as_native(text) if path.suffix == ".json" else text)
-    except (OSError, ValueError) as problem:
-        raise ConfigError(f"{path} cannot be read as Terraform: {problem}") from problem
-
-
-def read_blocks(folder: Path) -> list[Block]:
-    """The blocks of a folder's files, in native and in JSON syntax.
-
-    Raises ``ConfigError`` when there are none, or one cannot be read.
-    """
-    files = [*sorted(folder.glob("*.tf")), *sorted(folder.glob("*.tf.json"))]
-    if not files:
-        raise ConfigError(f"{folder} has no .tf files: name the folder of a Terraform module.")
-    return [block for path in files for block in _read(path).blocks]
-
-
-def read_values(folder: Path) -> dict[str, Value]:
-    """The values of variables that stand beside a root module, as Terraform takes them.
-
-    Of two files that give a value the later one wins, in Terraform's order.
-    """
-    automatic = [*folder.glob("*.auto.tfvars"), *folder.glob("*.auto.tfvars.json")]
-    values: dict[str, Value] = {}
-    for path in (
-        folder / "terraform.tfvars",
-        folder / "terraform.tfvars.json",
-        *sorted(automatic, key=lambda path: path.name),
-    ):
-        if path.exists():
-            values |= _values_of(path)
-    return values
-
-
-def _values_of(path: Path) -> dict[str, Value]:
-    if path.suffix != ".json":
-        attributes = _read(path).attributes.items()
-        return {name: hcl.evaluate(node, _NO_NAMES) for name, node in attributes}
-    try:
-        values = json.loads(path.read_text())
-    except (OSError, ValueError) as problem:
-        raise ConfigError(f"{path} cannot be read as Terraform: {problem}") from problem
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path} cannot be read as Terraform: it holds no object")
-    return values
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ from typing import Any, Final
 
 from socketstack.doctor import hcl, twins
 from socketstack.doctor.facts import Api, Gap
+from socketstack.doctor.files import read_values
 from socketstack.doctor.hcl import Body, Names, Unknown, Value
-from socketstack.doctor.module import Instance, Module, Place, address_of, read_values
+from socketstack.doctor.module import Instance, Module, Place, address_of
 from socketstack.doctor.template import facts_of
 
 _LAMBDAS_OWN: Final = "arn:aws:iam::aws:policy/service-role/AWSLambda"

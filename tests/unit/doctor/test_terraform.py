@@ -338,6 +338,46 @@ def test_mistake_in_json_is_found(folder: Path) -> None:
     assert found(facts(folder), Severity.ERROR) == {"identity-source"}
 
 
+_STAGE_OVER = (
+    'resource "aws_apigatewayv2_stage" "this" {\n'
+    "  default_route_settings {\n    throttling_rate_limit = 0\n  }\n}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "check"),
+    [
+        pytest.param(
+            "override.tf",
+            'resource "aws_apigatewayv2_route" "this" {\n  authorization_type = "NONE"\n}\n',
+            "open-connect",
+            id="argument",
+        ),
+        pytest.param("my_override.tf", _STAGE_OVER, "throttling", id="nested-block"),
+        pytest.param(
+            "my_override.tf.json",
+            '{"variable": {"throttle_rate": {"default": 0}}}',
+            "throttling",
+            id="json",
+        ),
+    ],
+)
+def test_override_files_override(folder: Path, name: str, text: str, check: str) -> None:
+    """What Terraform merges over a block counts, and not what it takes the place of."""
+    (folder / name).write_text(text)
+
+    assert found(facts(folder), Severity.ERROR) == {check}
+
+
+def test_locals_may_be_overridden(folder: Path) -> None:
+    """A local of an override file is the one that counts."""
+    (folder / "kind.tf").write_text('locals {\n  kind = "CUSTOM"\n}\n')
+    (folder / "override.tf").write_text('locals {\n  kind = "NONE"\n}\n')
+    spoil(folder, _ROUTE_TYPE, 'authorization_type = each.key == "$connect" ? local.kind : "NONE"')
+
+    assert found(facts(folder), Severity.ERROR) == {"open-connect"}
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
