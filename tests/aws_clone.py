@@ -1,13 +1,15 @@
 """A clone of the project, whose ``make`` meets an engine where it expects AWS."""
 
+import json
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from example_system import ROOT, System, system_in
@@ -24,6 +26,8 @@ class Clone:
     """A clone of the project, and an engine that plays AWS."""
 
     system: System
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """Variables of every command, such as somebody's keys."""
 
     def make(
         self,
@@ -45,6 +49,7 @@ class Clone:
                 "HOME": str(self.system.folder),
                 "PARAMETERS": THIS_MACHINE,
                 "STACK_NAME": "deployed",
+                **self.environ,
                 **(environ or {}),
                 **more,
             },
@@ -117,3 +122,28 @@ def cloned(folder: Path, **environ: str) -> Iterator[Clone]:
         if reader.is_alive():
             reader.join()
         engine.stdout.close()
+
+
+def deployer(clone: Clone, *, without: str = "") -> dict[str, str]:
+    """Keys of a user with the policy of docs/aws.md, as variables; one statement may be missing."""
+    page = (ROOT / "docs" / "aws.md").read_text().partition("## The policy of a deployer")[2]
+    found = re.search(r"```json\n(.*?)```", page, re.DOTALL)
+    assert found is not None
+    policy = json.loads(
+        found[1].replace("111122223333", "000000000000").replace("eu-west-1", "us-east-1")
+    )
+    statements = [one for one in policy["Statement"] if one["Sid"] != without]
+    assert len(statements) == len(policy["Statement"]) - bool(without)
+    iam = clone.system.client("iam")
+    name = f"deployer-{without}"
+    iam.create_user(UserName=name)
+    iam.put_user_policy(
+        UserName=name,
+        PolicyName="deploy",
+        PolicyDocument=json.dumps({**policy, "Statement": statements}),
+    )
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return {
+        "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+    }

@@ -1,14 +1,11 @@
 """`make aws-deploy` and `make aws-destroy` whole, with an engine in the place of AWS."""
 
-import json
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from aws_clone import THIS_MACHINE, Clone, cloned
-from example_system import ROOT
+from aws_clone import THIS_MACHINE, Clone, cloned, deployer
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -91,37 +88,12 @@ def test_terraform_does_the_same(clone: Clone) -> None:
     assert not state.is_dir() or not list(state.iterdir())
 
 
-def _deployer(clone: Clone, *, without: str = "") -> dict[str, str]:
-    """Keys of a user with the policy of docs/aws.md, as variables; one statement may be missing."""
-    page = (ROOT / "docs" / "aws.md").read_text().partition("## The policy of a deployer")[2]
-    found = re.search(r"```json\n(.*?)```", page, re.DOTALL)
-    assert found is not None
-    policy = json.loads(
-        found[1].replace("111122223333", "000000000000").replace("eu-west-1", "us-east-1")
-    )
-    statements = [one for one in policy["Statement"] if one["Sid"] != without]
-    assert len(statements) == len(policy["Statement"]) - bool(without)
-    iam = clone.system.client("iam")
-    name = f"deployer-{without}"
-    iam.create_user(UserName=name)
-    iam.put_user_policy(
-        UserName=name,
-        PolicyName="deploy",
-        PolicyDocument=json.dumps({**policy, "Statement": statements}),
-    )
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-    return {
-        "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
-    }
-
-
 def test_documented_policy_is_enough_and_its_parts_are_needed(tmp_path: Path) -> None:
     """Where IAM is enforced, a user with it deploys and destroys; without the bucket's part not."""
     with cloned(tmp_path, SOCKETSTACK_IAM="enforce") as clone:
         before = clone.left_over()
-        less = _deployer(clone, without="Packages")
-        enough = _deployer(clone)
+        less = deployer(clone, without="Packages")
+        enough = deployer(clone)
         less |= {"YES": "1", "STACK_NAME": "socketstack-policy"}
         enough |= {"YES": "1", "STACK_NAME": "socketstack-policy"}
 

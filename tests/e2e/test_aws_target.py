@@ -3,25 +3,27 @@
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_clone import Clone, cloned
+from aws_clone import Clone, cloned, deployer
 from example_system import ROOT
 
 pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed"),
 ]
+_STACK = "socketstack-deployed"
 _ROLE = "arn:aws:iam::000000000000:role/api-gateway-logs"
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    """A clone with its tests, and an engine with the deployed stack."""
+    """A clone with its tests, and an engine that enforces IAM, as AWS does."""
     folder = tmp_path_factory.mktemp("clone")
-    with cloned(folder) as made:
+    with cloned(folder, SOCKETSTACK_IAM="enforce") as made:
         for name in ("tests", "docs", "benchmarks"):
             shutil.copytree(
                 ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
@@ -33,7 +35,11 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
 
 @pytest.fixture(scope="module")
 def deployed(clone: Clone) -> Clone:
-    """The clone, when its stack is deployed and the account lets API Gateway write logs."""
+    """The clone of somebody with the documented policy, whose stack is deployed.
+
+    The account lets API Gateway write logs.
+    """
+    clone = replace(clone, environ={**deployer(clone), "STACK_NAME": _STACK})
     clone.make("aws-deploy", YES="1")
     role = {"op": "replace", "path": "/cloudwatchRoleArn", "value": _ROLE}
     clone.system.client("apigateway").update_account(patchOperations=[role])
@@ -41,7 +47,7 @@ def deployed(clone: Clone) -> Clone:
 
 
 def _stack(clone: Clone) -> dict[str, Any]:
-    found = clone.system.client("cloudformation").describe_stacks(StackName="deployed")
+    found = clone.system.client("cloudformation").describe_stacks(StackName=_STACK)
     stack: dict[str, Any] = found["Stacks"][0]
     return stack
 
@@ -67,7 +73,7 @@ def test_integration_tests_run_on_what_is_deployed_and_leave_it_as_it_was(deploy
     assert place in refused
     assert "this is NOT AWS" in refused
     assert "Say YES=1 to agree." in refused
-    assert "deployed stack: deployed, account 000000000000" in printed
+    assert f"deployed stack: {_STACK}, account 000000000000" in printed
     assert "NOT AWS" in printed
     summary = re.search(r"(\d+) passed, (\d+) skipped in", printed)
     assert summary is not None, printed

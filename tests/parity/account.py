@@ -25,6 +25,8 @@ from parity.target import Target, management_url
 
 _ACTOR = Path(__file__).with_name("actor.py")
 _RUNTIME = "python3.13"
+_QUIET_LOOKS = 10
+"""So often nothing is found before log groups count as removed."""
 _OVERLAP_NS = 5_000_000_000
 _T = TypeVar("_T")
 Event = dict[str, Any]
@@ -122,6 +124,7 @@ class Account:
         self._undo: list[tuple[str, Callable[[], object]]] = []
         self._role: str | None = None
         self._table: str | None = None
+        self._has_functions = False
 
     # Calls
 
@@ -216,10 +219,10 @@ class Account:
             variables["WISH"] = json.dumps(wish)
         if self.target.endpoint is not None:
             variables["ENDPOINT"] = self.target.endpoint
-        group = f"/aws/lambda/{full}"
-        self.client("logs").create_log_group(logGroupName=group)
-        # Last of all it may still log that its connections were closed.
-        self.on_close(group, lambda: self.client("logs").delete_log_group(logGroupName=group))
+        self._has_functions = True
+        if self.target.is_aws:
+            # Elsewhere functions make their groups themselves; on AWS they may not.
+            self.client("logs").create_log_group(logGroupName=f"/aws/lambda/{full}")
         made = self.eventually(
             lambda: self._create_function(
                 FunctionName=full,
@@ -375,9 +378,31 @@ class Account:
                     self.left_behind.append(f"{what}: {error}")
             except BotoCoreError as error:
                 self.left_behind.append(f"{what}: {error}")
+        try:
+            if self._has_functions:
+                self._remove_log_groups()
+        except (ClientError, BotoCoreError) as error:
+            self.left_behind.append(f"log groups of {self.prefix}: {error}")
         for client in self._clients.values():
             client.close()
         self._clients.clear()
+
+    def _remove_log_groups(self) -> None:
+        """Remove what functions logged, until nothing comes any more.
+
+        When its API is removed a function is told that connections closed, and may log that after
+        it is gone itself. Where functions make their groups such a line makes it anew.
+        """
+        logs, quiet = self.client("logs"), 0
+        while quiet < _QUIET_LOOKS:
+            pages = logs.get_paginator("describe_log_groups").paginate(
+                logGroupNamePrefix=f"/aws/lambda/{self.prefix}"
+            )
+            names = [group["logGroupName"] for page in pages for group in page["logGroups"]]
+            for name in names:
+                logs.delete_log_group(logGroupName=name)
+            quiet = 0 if names else quiet + 1
+            time.sleep(self.target.poll_seconds)
 
     def _note_api(self, parsed: dict[str, Any], **_: object) -> None:
         """Whatever API is made, also one that should have been refused, is removed."""
