@@ -212,7 +212,7 @@ def test_zone_that_does_not_exist_takes_the_update_back(system: System) -> None:
         with system.changed(**given):
             pass
         with system.changed(**given):
-            with pytest.raises(AssertionError, match="NoSuchHostedZone"):
+            with pytest.raises(AssertionError, match="CustomDomainRecord"):
                 system.update(HostedZoneId="Z0000000000000")
             status = _status(system)
             names = [one["DomainName"] for one in _names(system)]

@@ -36,10 +36,38 @@ def test_workflows_have_few_rights_no_secret_and_an_end(path: Path) -> None:
     """Permissions are named, nothing stored is read, and no job runs without a limit of time."""
     workflow, text = _load(path), path.read_text()
 
-    assert workflow["permissions"]["contents"] == "read"
-    assert set(workflow["permissions"]) <= {"contents", "id-token"}
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        own = job.get("permissions", {"contents": "read"})
+        assert own["contents"] == "read"
+        # A token for AWS only where a role is taken.
+        assert ("id-token" in own) is ("configure-aws-credentials" in str(job))
+        assert set(own) <= {"contents", "id-token"}
     assert not re.search(r"secrets\.|AWS_SECRET|AWS_ACCESS_KEY|pull_request_target", text)
     assert all("timeout-minutes" in job for job in workflow["jobs"].values())
+
+
+@pytest.mark.parametrize("path", _WORKFLOWS, ids=lambda path: path.stem)
+def test_actions_are_named_by_commit_and_keep_no_credentials(path: Path) -> None:
+    """A tag can be moved to other code; the comment says which version the commit is."""
+    used = re.findall(r"uses: (\S+)(.*)", path.read_text())
+    checkouts = [one for one in _steps(_load(path)) if "checkout@" in one.get("uses", "")]
+
+    assert used
+    for action, comment in used:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action), action
+        assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment), action
+    assert all(one["with"]["persist-credentials"] == "false" for one in checkouts)
+
+
+def test_one_action_has_one_version() -> None:
+    """All workflows name the same commit of an action."""
+    used = [re.findall(r"uses: (\S+)@(\S+)", path.read_text()) for path in _WORKFLOWS]
+    commits: dict[str, set[str]] = {}
+    for name, commit in (one for each in used for one in each):
+        commits.setdefault(name, set()).add(commit)
+
+    assert {name: len(found) for name, found in commits.items()} == dict.fromkeys(commits, 1)
 
 
 def test_what_is_deployed_is_removed_also_after_a_failure() -> None:
