@@ -1,5 +1,6 @@
 """Rules of EventBridge over the services' world: a function, a queue, and letters in it."""
 
+import json
 from typing import Any
 
 from services_world import ACCOUNT, REGION, ServicesWorld
@@ -13,7 +14,21 @@ async def furnish(world: ServicesWorld) -> None:
     """Make the function ``echo`` and the queue ``letters``."""
     await world.make_role()
     await world.make_function()
-    await world.call("sqs", "create_queue", QueueName="letters")
+    await world.call("sqs", "create_queue", QueueName="letters", Attributes={"Policy": sending()})
+
+
+def sending(
+    arn: str = QUEUE, action: str = "sqs:SendMessage", rules: str = RULE.replace("tick", "*")
+) -> str:
+    """A policy of a queue or topic that lets EventBridge send to it for these rules."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": action,
+        "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": rules}},
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 async def permit(world: ServicesWorld, source_arn: str = RULE) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from rules_world import FUNCTION, QUEUE, RULE, furnish, letters, permit
+from rules_world import FUNCTION, QUEUE, RULE, furnish, letters, permit, sending
 from services_world import ACCOUNT, ServicesWorld, services_world, until
 
 from socketstack.core.model import FailureKind, InvokeResult
@@ -115,6 +115,13 @@ class TestBusEvents:
     ) -> None:
         """A queue gets what its target makes of the event; a topic passes it on; both at once."""
         topic = (await world.call("sns", "create_topic", Name="news"))["TopicArn"]
+        await world.call(
+            "sns",
+            "set_topic_attributes",
+            TopicArn=topic,
+            AttributeName="Policy",
+            AttributeValue=sending(topic, "sns:Publish"),
+        )
         await world.call(
             "sns",
             "subscribe",

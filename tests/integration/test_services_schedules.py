@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from rules_world import FUNCTION, QUEUE, RULE, furnish, letters, permit
+from rules_world import FUNCTION, QUEUE, RULE, furnish, letters, permit, sending
 from services_world import ACCOUNT, REGION, ServicesWorld, services_world, until
 
 from socketstack.core.model import InvokeResult
@@ -310,3 +310,45 @@ class TestRefusals:
 
         await until(lambda: len(world.told) == 2)
         assert "Nor is its dead letter queue" in world.told[1]
+
+    @pytest.mark.parametrize(
+        "policy",
+        [
+            pytest.param("", id="none"),
+            pytest.param(sending(rules=RULE + "-other"), id="for-another-rule"),
+            pytest.param(sending(action="sqs:ReceiveMessage"), id="for-another-action"),
+        ],
+    )
+    async def test_a_queue_whose_policy_is_against_it_gets_nothing(
+        self, world: ServicesWorld, policy: str
+    ) -> None:
+        """Neither as a target nor as the dead letter queue of one; both are told."""
+        await world.call(
+            "sqs", "set_queue_attributes", QueueUrl="letters", Attributes={"Policy": policy}
+        )
+        await _put(world)
+        await _aim(world, Arn=QUEUE, DeadLetterConfig={"Arn": QUEUE})
+
+        await _pass(world, 60)
+
+        await until(lambda: len(world.told) == 2)
+        answer = await world.call("sqs", "receive_message", QueueUrl="letters")
+        assert (
+            f"{RULE} does not reach {QUEUE}: NO_PERMISSIONS: its resource policy" in world.told[1]
+        )
+        assert f"Nor is its dead letter queue {QUEUE} reached" in world.told[1]
+        assert "Messages" not in answer
+
+    async def test_a_topic_that_only_its_account_may_publish_to_gets_nothing(
+        self, world: ServicesWorld
+    ) -> None:
+        """That is the policy a new topic has."""
+        topic = (await world.call("sns", "create_topic", Name="news"))["TopicArn"]
+        await _put(world)
+        await _aim(world, Arn=topic, DeadLetterConfig={"Arn": QUEUE})
+
+        await _pass(world, 60)
+
+        (letter,) = await letters(world)
+        assert letter["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
+        assert "sns:Publish" in letter["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]

@@ -65,21 +65,23 @@ def permits_service(
 ) -> PolicyDecision:
     """Decide whether an AWS service may call a function, by the function's resource policy.
 
+    Queues and topics, which have such policies too, are decided by another ``action``.
+
     Args:
         policy_text: What Lambda's GetPolicy returns in ``Policy``; None when nobody was
             granted anything.
         service: The calling service's principal.
         action: What it wants to do.
-        function_arn: The function, with the qualifier it is called by.
+        function_arn: The function, with the qualifier it is called by, or the queue or topic.
         source_arn: On whose behalf, for example ``arn:…:{api}/{stage}/{routeKey}`` (5.68).
         account: The account that owns ``source_arn``.
     """
     if policy_text is None:
-        reason = _how_to_permit("nobody", service, source_arn)
+        reason = _how_to_permit("nobody", service, action, source_arn)
         return PolicyDecision(is_allowed=False, reason=reason)
     document = read_json(policy_text)
     if document is MISSING:
-        return _malformed("the function's policy is not JSON")
+        return _malformed("the resource policy is not JSON")
     try:
         statements = read_statements(document, has_principal=True)
     except MalformedPolicyError as problem:
@@ -91,7 +93,7 @@ def permits_service(
     if decision.is_allowed or decision.statement is not None:
         return decision
     return PolicyDecision(
-        is_allowed=False, reason=_how_to_permit("others only", service, source_arn)
+        is_allowed=False, reason=_how_to_permit("others only", service, action, source_arn)
     )
 
 
@@ -167,7 +169,12 @@ def _malformed(problem: str) -> PolicyDecision:
     )
 
 
-def _how_to_permit(who: str, service: str, source_arn: str) -> str:
+def _how_to_permit(who: str, service: str, action: str, source_arn: str) -> str:
+    if action != INVOKE_FUNCTION:
+        return (
+            f"its resource policy permits {who}; {service} may not do {action} for {source_arn}. "
+            f'Allow {action} to {{"Service": "{service}"}}, with {source_arn} as aws:SourceArn.'
+        )
     return (
         f"the function's resource policy permits {who}; {service} may not call it for "
         f"{source_arn}. Add an AWS::Lambda::Permission, or run aws lambda add-permission with "

@@ -1,13 +1,15 @@
 """Sending a text to what an ARN names: a queue, a topic, a function, an event bus.
 
-Through the services' own operations, so a queue that does not exist is refused in SQS's words.
-Policies of queues and topics are not asked: nothing of the local engine enforces them.
+Through the services' own operations, so a queue that does not exist is refused in SQS's words. A
+service that sends in its own name, as EventBridge does, must be let in by the policy of the queue
+or topic; what is sent in the name of a role is decided elsewhere.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from socketstack.core.policy import permits_service
 from socketstack.errors import GatewayError
 from socketstack.services.cfn.calls import CallRefused, Send, Services
 from socketstack.services.event_settings import service_of
@@ -20,11 +22,17 @@ PutEvent = Callable[[str, bytes], bool]
 
 
 class DeliveryFailed(GatewayError):  # noqa: N818 - what happened to a delivery
-    """Nothing was delivered; the text says why, ``is_missing`` whether there is no such thing."""
+    """Nothing was delivered; the text says why.
 
-    def __init__(self, message: str, *, is_missing: bool = False) -> None:
+    ``is_missing`` says that there is no such thing, ``is_forbidden`` that its policy is against it.
+    """
+
+    def __init__(
+        self, message: str, *, is_missing: bool = False, is_forbidden: bool = False
+    ) -> None:
         super().__init__(message)
         self.is_missing = is_missing
+        self.is_forbidden = is_forbidden
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +51,14 @@ class Delivery:
     """These three are for event buses, whose events have them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """An AWS service that sends in its own name, on behalf of a resource."""
+
+    principal: str
+    source_arn: str
+
+
 class Deliveries:
     """Sends texts on behalf of services; for the event loop."""
 
@@ -50,8 +66,11 @@ class Deliveries:
         self._send = send
         self._put_event = put_event
 
-    async def deliver(self, delivery: Delivery) -> None:
-        """Send it. Raises ``DeliveryFailed``."""
+    async def deliver(self, delivery: Delivery, sender: Sender | None = None) -> None:
+        """Send it; with ``sender`` only if the policy of the queue or topic lets that in.
+
+        Raises ``DeliveryFailed``.
+        """
         service = service_of(delivery.arn)
         if service == "lambda":
             if not self._put_event(delivery.arn, delivery.body.encode()):
@@ -62,17 +81,47 @@ class Deliveries:
             raise DeliveryFailed(f"{delivery.arn!r} is nothing that the local engine delivers to")
         services = Services(self._send, delivery.arn.split(":")[3])
         try:
+            if sender is not None:
+                await _require_permission(services, delivery.arn, sender)
             await act(services, delivery)
         except CallRefused as refused:
             raise DeliveryFailed(str(refused), is_missing=refused.is_missing) from refused
 
 
+async def _require_permission(services: Services, arn: str, sender: Sender) -> None:
+    """Raises ``DeliveryFailed`` when the policy of a queue or topic does not let a service send."""
+    if service_of(arn) == "sqs":
+        action = "sqs:SendMessage"
+        found = await services.call(
+            "sqs", "GetQueueAttributes", QueueUrl=_queue_url(arn), AttributeNames=["Policy"]
+        )
+    elif service_of(arn) == "sns":
+        action = "sns:Publish"
+        found = await services.call("sns", "GetTopicAttributes", TopicArn=arn)
+    else:
+        return  # event buses: what sends to one from here does it in a role's name
+    decision = permits_service(
+        found.get("Attributes", {}).get("Policy") or None,
+        service=sender.principal,
+        action=action,
+        function_arn=arn,
+        source_arn=sender.source_arn,
+        account=sender.source_arn.split(":")[4],
+    )
+    if not decision.is_allowed:
+        raise DeliveryFailed(decision.reason, is_forbidden=True)
+
+
+def _queue_url(arn: str) -> str:
+    _, _, _, region, account, name = arn.split(":", _ARN_PARTS - 1)
+    return f"https://sqs.{region}.amazonaws.com/{account}/{name}"
+
+
 async def _to_queue(services: Services, delivery: Delivery) -> None:
-    _, _, _, region, account, name = delivery.arn.split(":", _ARN_PARTS - 1)
     await services.call(
         "sqs",
         "SendMessage",
-        QueueUrl=f"https://sqs.{region}.amazonaws.com/{account}/{name}",
+        QueueUrl=_queue_url(delivery.arn),
         MessageBody=delivery.body,
         MessageAttributes=_attributes(delivery),
         MessageGroupId=delivery.group_id or None,

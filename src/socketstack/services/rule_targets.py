@@ -13,7 +13,13 @@ from typing import Any, Final
 from socketstack.core.policy import permits_service
 from socketstack.errors import FunctionNotFound
 from socketstack.runner.base import FunctionCatalog
-from socketstack.services.deliveries import Deliveries, Delivery, DeliveryFailed, PutEvent
+from socketstack.services.deliveries import (
+    Deliveries,
+    Delivery,
+    DeliveryFailed,
+    PutEvent,
+    Sender,
+)
 from socketstack.services.event_settings import service_of
 
 EVENTBRIDGE: Final = "events.amazonaws.com"
@@ -81,10 +87,11 @@ class RuleTargets:
             )
         group = str((target.get("SqsParameters") or {}).get("MessageGroupId", ""))
         try:
-            await self._deliveries.deliver(Delivery(arn=arn, body=body, group_id=group))
+            await self._deliveries.deliver(
+                Delivery(arn=arn, body=body, group_id=group), Sender(EVENTBRIDGE, rule_arn)
+            )
         except DeliveryFailed as failed:
-            code = "NO_RESOURCE" if failed.is_missing else "ERROR_FROM_TARGET"
-            raise Undelivered(code, str(failed)) from failed
+            raise Undelivered(_code(failed), str(failed)) from failed
 
     async def _bury(
         self, rule_arn: str, target: _Target, body: str, undelivered: Undelivered
@@ -97,11 +104,20 @@ class RuleTargets:
             return
         attributes = letter_attributes(rule_arn, arn, undelivered)
         try:
-            await self._deliveries.deliver(Delivery(arn=queue, body=body, attributes=attributes))
+            await self._deliveries.deliver(
+                Delivery(arn=queue, body=body, attributes=attributes),
+                Sender(EVENTBRIDGE, rule_arn),
+            )
         except DeliveryFailed as failed:
             self._tell(f"{said} Nor is its dead letter queue {queue} reached: {failed}")
         else:
             self._tell(f"{said} The event is in {queue}.")
+
+
+def _code(failed: DeliveryFailed) -> str:
+    if failed.is_forbidden:
+        return "NO_PERMISSIONS"
+    return "NO_RESOURCE" if failed.is_missing else "ERROR_FROM_TARGET"
 
 
 def require_permission(functions: FunctionCatalog, rule_arn: str, arn: str) -> None:
