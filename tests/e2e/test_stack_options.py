@@ -157,15 +157,6 @@ def ticket_tables(system: System) -> list[str]:
     return [name for name in names if "TicketTable" in name]
 
 
-_PLAIN = {
-    "ConnectTickets": "false",
-    "Tracing": "false",
-    "DomainName": "",
-    "CertificateArn": "",
-    "HostedZoneId": "",
-}
-
-
 @pytest.mark.local("a domain name on AWS wants one that is yours, with its certificate")
 @pytest.mark.timeout(300)
 async def test_options_go_together_come_again_and_leave_nothing(
@@ -204,25 +195,6 @@ async def test_options_go_together_come_again_and_leave_nothing(
     assert tracing(system) == dict.fromkeys(_FUNCTIONS, ("PassThrough", False))
 
 
-@pytest.mark.local("a domain name on AWS wants one that is yours, with its certificate")
-def test_zone_that_does_not_exist_takes_the_update_back(system: System) -> None:
-    """After a removal and a new start the name stays as it was, and the stack can be changed."""
-    with certified(system) as certificate:
-        given = {"DomainName": _DOMAIN, "CertificateArn": certificate}
-        with system.changed(**given):
-            pass
-        with system.changed(**given):
-            with pytest.raises(AssertionError, match="CustomDomainRecord"):
-                system.update(HostedZoneId="Z0000000000000")
-            status = _status(system)
-            names = [one["DomainName"] for one in _names(system)]
-
-    assert status == "UPDATE_ROLLBACK_COMPLETE"
-    assert names == [_DOMAIN]
-    assert _names(system) == []
-    assert {name: system.parameters[name] for name in _PLAIN} == _PLAIN
-
-
 @pytest.mark.local("it makes a name in the account by hand")
 def test_readme_s_custom_domain_name_is_true(system: System) -> None:
     """The commands of README make a name under which the API answers."""
@@ -253,14 +225,3 @@ def test_readme_s_custom_domain_name_is_true(system: System) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert f"DIAL ws://{_DOMAIN}:4566/v1" in done.stdout
     assert json.loads(answer) == {"action": "echo"}
-
-
-def _status(system: System) -> str:
-    client = system.client("cloudformation")
-    status: str = client.describe_stacks(StackName=system.stack_name)["Stacks"][0]["StackStatus"]
-    return status
-
-
-def _names(system: System) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = system.client("apigatewayv2").get_domain_names()["Items"]
-    return found

@@ -521,6 +521,78 @@ def test_update_that_fails_after_a_condition_came_back_is_undone(cloud: Cloud) -
     assert topics["DisplayName"] == "before"
 
 
+NAMED: Template = {
+    "Certificate": {
+        "Type": "AWS::CertificateManager::Certificate",
+        "Properties": {"DomainName": "chat.example.com"},
+    },
+    "Named": {
+        "Type": "AWS::ApiGatewayV2::DomainName",
+        "Condition": "HasName",
+        "Properties": {
+            "DomainName": "chat.example.com",
+            "DomainNameConfigurations": [{"CertificateArn": {"Ref": "Certificate"}}],
+        },
+    },
+    "Record": {
+        "Type": "AWS::Route53::RecordSet",
+        "Condition": "HasZone",
+        "Properties": {
+            "HostedZoneId": {"Ref": "Zone"},
+            "Name": "chat.example.com",
+            "Type": "A",
+            "AliasTarget": {
+                "DNSName": {"Fn::GetAtt": ["Named", "RegionalDomainName"]},
+                "HostedZoneId": {"Fn::GetAtt": ["Named", "RegionalHostedZoneId"]},
+            },
+        },
+    },
+}
+"""A custom domain name with a record, as the example's template has them."""
+
+
+def test_record_in_a_zone_follows_a_name_that_comes_and_goes(cloud: Cloud) -> None:
+    """A zone that does not exist takes the update back; the name and a good zone's record stay."""
+    parameters = {name: {"Type": "String", "Default": ""} for name in ("Wish", "Zone")}
+    conditions = {
+        "HasName": {"Fn::Equals": [{"Ref": "Wish"}, "named"]},
+        "HasZone": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Zone"}, ""]}]},
+    }
+    body = template(NAMED, Parameters=parameters, Conditions=conditions)
+    route53, gateway = cloud.client("route53"), cloud.client("apigatewayv2")
+    zone = route53.create_hosted_zone(Name="example.com", CallerReference="one")["HostedZone"]
+
+    def deploy(act: Any, wish: str, zone_id: str = "") -> tuple[str, int, int]:
+        """The stack's status, how many names and how many alias records there are then."""
+        values = {"Wish": wish, "Zone": zone_id}
+        given = [{"ParameterKey": k, "ParameterValue": v} for k, v in values.items()]
+        stack = act(cloud, body, Parameters=given)
+        records = route53.list_resource_record_sets(HostedZoneId=zone["Id"])["ResourceRecordSets"]
+        aliases = [one for one in records if "AliasTarget" in one]
+        return stack["StackStatus"], len(gateway.get_domain_names()["Items"]), len(aliases)
+
+    good, absent = zone["Id"].rpartition("/")[2], "Z0000000000000"
+    seen = [
+        deploy(create, "named"),
+        deploy(update, ""),
+        deploy(update, "named"),
+        deploy(update, "named", absent),
+        deploy(update, "named", good),
+        deploy(update, "named", absent),
+        deploy(update, ""),
+    ]
+
+    assert seen == [
+        ("CREATE_COMPLETE", 1, 0),
+        ("UPDATE_COMPLETE", 0, 0),
+        ("UPDATE_COMPLETE", 1, 0),
+        ("UPDATE_ROLLBACK_COMPLETE", 1, 0),
+        ("UPDATE_COMPLETE", 1, 1),
+        ("UPDATE_ROLLBACK_COMPLETE", 1, 1),
+        ("UPDATE_COMPLETE", 0, 0),
+    ]
+
+
 def test_pseudo_parameters_have_this_account_and_region(cloud: Cloud) -> None:
     """The pseudo parameters are those of the stack."""
     text = "${AWS::AccountId} ${AWS::Region} ${AWS::Partition} ${AWS::URLSuffix} ${AWS::StackName}"
