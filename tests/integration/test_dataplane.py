@@ -1,18 +1,23 @@
 """What the data plane must hold to over real sockets although timing or spelling invites slips."""
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from dataplane_world import (
     API,
     STAGE,
+    TEXT,
     Hanging,
     RawClient,
     World,
     eventually,
+    frame,
     read_http,
     route,
     running,
@@ -141,6 +146,7 @@ async def test_hundred_abrupt_clients_leave_no_task_and_no_socket(world: World) 
     for start in range(0, 100, 20):
         await asyncio.gather(*(one(number) for number in range(start, start + 20)))
     await eventually(lambda: not world.web.connections)
+    await eventually(lambda: not world.data_plane._sessions)
     await eventually(lambda: not world.data_plane._running)
 
     await eventually(lambda: len(asyncio.all_tasks()) <= before + 1)  # the timer's own
@@ -172,3 +178,26 @@ async def test_route_throttled_to_zero_answers_with_a_frame(world: World) -> Non
 
     assert frame["message"] == "Too Many Requests"
     assert world.calls("echo") == []
+
+
+async def test_open_socket_is_no_http_connection_and_no_task(world: World) -> None:
+    """An idle socket costs no more than what it is: nothing of its handshake is left."""
+    tasks = len(asyncio.all_tasks())
+    async with AsyncExitStack() as sockets:
+        clients = [await sockets.enter_async_context(RawClient.connect(world)) for _ in range(10)]
+        await eventually(lambda: len(asyncio.all_tasks()) <= tasks + 1)  # the timer's own
+
+        assert world.store.connection_count() == len(clients)
+        assert not world.web.connections
+        assert not [each for each in gc.get_objects() if isinstance(each, web.BaseRequest)]
+
+
+async def test_many_messages_together_with_the_handshake_are_all_answered(world: World) -> None:
+    """More bytes than may wait for a 101 stop the reading of the socket, and only until then."""
+    count, text = 40, "x" * 20_000
+    early = b"".join(frame(TEXT, f"{number} {text}".encode()) for number in range(count))
+
+    async with RawClient.connect(world, early) as client:
+        answers = {(await soon(client.receive())).payload for _ in range(count)}
+
+    assert answers == {f"{number} {text}".encode() for number in range(count)}

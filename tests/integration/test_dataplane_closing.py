@@ -522,12 +522,15 @@ async def test_no_handshake_succeeds_once_the_engine_stops(world: World) -> None
 
 
 async def test_server_shutdown_before_stop_still_runs_disconnect(world: World) -> None:
-    """When the HTTP server cuts its connections first, sessions end by themselves."""
-    async with world.connect():
+    """An open socket is none of the HTTP server's: whenever that stops, it is told goodbye."""
+    async with world.connect() as client:
         await world.web.shutdown(0.05)
+        assert world.store.connection_count() == 1
         await world.data_plane.stop()
+        await soon(client.wait_closed())
 
-    assert world.disconnects() == [(1006, "")]
+    assert client.close_code == 1001
+    assert world.disconnects() == [(1001, "Going away")]
     assert world.store.connection_count() == 0
 
 

@@ -5,18 +5,32 @@ one answers a protocol error by closing the transport at once, and a client that
 then gets a reset in place of the close code. The reader's queue keeps the order: what came before
 an offence is read first, then the offence as ``WebSocketError``.
 
-``GuardedHandler.set_parser`` and ``aiohttp._websocket`` with its queue are inside aiohttp; tests
-with real sockets hold both against the installed version.
+An open socket has a protocol of its own, ``SocketProtocol``: aiohttp's connection, its tasks, its
+request and its response are gone by then, which was half of what an idle socket cost.
+
+What ``GuardedHandler.hand_over`` does, and ``aiohttp._websocket`` with its queue, are inside
+aiohttp; tests with real sockets hold both against the installed version.
 """
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Callable
+from hashlib import sha1
 from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import EofStream, WSMessage, web
 from aiohttp._websocket.reader import WebSocketDataQueue
-from aiohttp.http import HttpProcessingError, WebSocketError, WebSocketReader
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.helpers import rfc822_formatted_time
+from aiohttp.http import (
+    SERVER_SOFTWARE,
+    WS_KEY,
+    HttpProcessingError,
+    WebSocketError,
+    WebSocketReader,
+)
 from aiohttp.web_protocol import RequestHandler
 
 from socketstack.core.limits import MESSAGE_MAX_BYTES
@@ -47,7 +61,7 @@ class Inbox:
     on_arrival: Callable[[], None] | None
     """Called when there is something to ``take``."""
 
-    def __init__(self, protocol: RequestHandler, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, protocol: BaseProtocol, loop: asyncio.AbstractEventLoop) -> None:
         self._protocol = protocol
         self._queue = WebSocketDataQueue(protocol, _QUEUED_BYTES, loop=loop)
         # Its limit is exclusive, and no more than a second line behind the guard's.
@@ -136,18 +150,64 @@ class Inbox:
             self._waiter.set_result(None)
 
 
-class GuardedHandler(RequestHandler):
-    """aiohttp's connection, with our inbox where a socket opens."""
+class SocketProtocol(BaseProtocol):
+    """The connection of an open socket: what comes goes to its inbox."""
 
     __slots__ = ("inbox",)
 
-    inbox: Inbox
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._upgraded = True  # there is no HTTP parser to be paused
+        self.transport = transport
+        self.inbox = Inbox(self, loop)
 
-    def set_parser(self, parser: Any, data_received_cb: Callable[[], None] | None = None) -> None:
-        """Feed the inbox from now on, first with bytes that are there already."""
-        del parser  # belongs to the response, which nobody reads
-        self.inbox = Inbox(self, self._loop)
-        super().set_parser(self.inbox, data_received_cb)  # type: ignore[arg-type]
+    def data_received(self, data: bytes) -> None:
+        """Take bytes."""
+        self.inbox.feed_data(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The connection is lost."""
+        super().connection_lost(exc)
+        self.inbox.feed_eof()
+
+
+class HandedOver(web.StreamResponse):
+    """What a handler returns whose connection is a socket now: nothing is left to be sent."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Send nothing."""
+        del request
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Send nothing."""
+
+
+class GuardedHandler(RequestHandler):
+    """aiohttp's connection, until a socket opens."""
+
+    __slots__ = ()
+
+    def hand_over(self, head: bytes) -> SocketProtocol:
+        """Answer the handshake and leave the connection to a socket's protocol.
+
+        Call it once, in the handler of an upgrade request and with an open transport, and return
+        ``HandedOver``. ``head`` is the whole answer.
+        """
+        transport = self.transport
+        assert transport is not None
+        transport.write(head)
+        socket = SocketProtocol(transport, self._loop)
+        transport.set_protocol(socket)
+        tail, self._message_tail = self._message_tail, b""
+        # For aiohttp the connection is lost: it forgets its parser, timers and tasks, and closes
+        # nothing, since it has no transport any more.
+        self.transport = None
+        self.connection_lost(None)
+        transport.resume_reading()  # it may have been stopped for the tail
+        if tail:
+            socket.data_received(tail)
+        return socket
 
     def handle_error(
         self,
@@ -163,6 +223,35 @@ class GuardedHandler(RequestHandler):
             answer.force_close()
             return answer
         return super().handle_error(request, status, exc, message)
+
+
+def is_upgraded(request: web.BaseRequest) -> bool:
+    """Whether the parser, too, takes a request for the last one before another protocol."""
+    return request._message.upgrade  # noqa: SLF001 - see above
+
+
+def switching_protocols(key: str, subprotocol: str | None) -> bytes:
+    """The answer to a handshake that is admitted, as aiohttp writes it.
+
+    Args:
+        key: The client's ``Sec-WebSocket-Key``.
+        subprotocol: As the function returned it, asked for or not (2.23, 2.24).
+
+    Raises ``ValueError`` when the subprotocol would end its line.
+    """
+    accept = b64encode(sha1(key.encode() + WS_KEY, usedforsecurity=False).digest()).decode()
+    lines = [
+        "HTTP/1.1 101 Switching Protocols",
+        *([] if subprotocol is None else [f"Sec-WebSocket-Protocol: {subprotocol}"]),
+        "Upgrade: websocket",
+        "Connection: upgrade",
+        f"Sec-WebSocket-Accept: {accept}",
+        f"Date: {rfc822_formatted_time()}",
+        f"Server: {SERVER_SOFTWARE}",
+    ]
+    if any("\r" in line or "\n" in line or "\0" in line for line in lines):
+        raise ValueError("The subprotocol is no value of a header.")
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
 def guarded(server: web.Server, **options: Any) -> Callable[[], GuardedHandler]:

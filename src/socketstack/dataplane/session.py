@@ -11,6 +11,7 @@ Rules: 5.19, 6.01 to 6.13, 7.17, 7.25 to 7.28, area 8.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import EofStream, WSMessage, WSMsgType
@@ -64,8 +65,8 @@ class Session:
     """One open socket; also the ``Peer`` through which others reach it."""
 
     __slots__ = (
-        *("_all_answered", "_clock", "_counts", "_dispatch", "_ending", "_inbox", "_is_over"),
-        *("_is_reading", "_state", "_store", "_tasks", "_trace", "_transport", "_unanswered"),
+        *("_all_answered", "_clock", "_counts", "_dispatch", "_ending", "_inbox", "_is_reading"),
+        *("_on_over", "_state", "_store", "_tasks", "_trace", "_transport", "_unanswered"),
         "connection",
     )
 
@@ -80,7 +81,9 @@ class Session:
         clock: Clock,
         trace: Trace,
         counts: Counts,
+        on_over: Callable[["Session"], None],
     ) -> None:
+        """``on_over`` is called once, when the session has ended; then somebody runs ``finish``."""
         self.connection = connection
         self._transport = transport
         self._inbox = inbox
@@ -91,7 +94,7 @@ class Session:
         self._counts = counts
         self._state = State.OPEN
         self._ending = DISCONNECTS[Event.LOST]
-        self._is_over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._on_over = on_over
         self._is_reading = False
         self._unanswered = 0
         self._all_answered: asyncio.Future[None] | None = None
@@ -115,18 +118,22 @@ class Session:
 
     # The life
 
-    async def run(self) -> None:
-        """Read until the connection ends, then run ``$disconnect``; raises nothing of its own."""
+    def begin(self) -> None:
+        """Read from now on; an open session is no task."""
         if self._inbox.is_lost:
             self._leave_store()
         self._inbox.on_arrival = self._read
         self._read()
+
+    async def finish(self) -> None:
+        """Close the connection of a session that is over, and run ``$disconnect``.
+
+        Raises nothing of its own.
+        """
         try:
-            await self._is_over
             if self._state is State.CLOSING:
                 await self._inbox.gone()
         finally:
-            self._forget(Event.LOST)
             self._hang_up()
         try:
             await self._dispatch.disconnected(
@@ -203,11 +210,10 @@ class Session:
         if is_first:
             self._ending = ending or DISCONNECTS[cause]
             self._leave_store()
-            if not self._is_over.done():  # cancelled with whoever waits for it
-                self._is_over.set_result(None)
             code = self._ending.status_code
             summary = f"{code} {self._ending.reason}".rstrip() + f" ({cause})"
             self._tell(Step.CLOSED, summary, _CAUSES.get(cause))
+            self._on_over(self)
         return is_first
 
     def _leave_store(self) -> None:

@@ -28,6 +28,12 @@ from socketstack.dataplane.connect import Connect
 from socketstack.dataplane.counts import Counts
 from socketstack.dataplane.deadlines import Deadlines
 from socketstack.dataplane.dispatch import Dispatch
+from socketstack.dataplane.frames import (
+    GuardedHandler,
+    HandedOver,
+    is_upgraded,
+    switching_protocols,
+)
 from socketstack.dataplane.handshake import Admitted, Refused, shown_path
 from socketstack.dataplane.integrations import Integrations
 from socketstack.dataplane.management import Management
@@ -45,7 +51,6 @@ from socketstack.trace import Step, Trace
 
 if TYPE_CHECKING:
     from socketstack.dataplane.backends.base import AwsServices
-    from socketstack.dataplane.frames import GuardedHandler
 
 _STOP_SECONDS: Final = 1.0
 _CUT_SECONDS: Final = 0.3
@@ -58,9 +63,6 @@ _MESSAGES: Final = {
 }
 
 _logger = logging.getLogger(__name__)
-# aiohttp warns when client and server agree on no subprotocol, which is the usual case: the
-# function alone decides about it (2.22).
-logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
 
 
 class DataPlane:
@@ -134,22 +136,16 @@ class DataPlane:
 
     async def upgrade(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a handshake, or a plain request to a socket's address."""
-        socket = web.WebSocketResponse(compress=False)
-        admitted = await self._admit(request, socket)
-        if not isinstance(admitted, Admitted):
-            return admitted
-        return await self._open(request, socket, admitted)
+        admitted = await self._admit(request)
+        return self._open(request, admitted) if isinstance(admitted, Admitted) else admitted
 
-    async def _admit(
-        self, request: web.BaseRequest, socket: web.WebSocketResponse
-    ) -> Admitted | web.Response:
-        """Decide, and keep nothing: an open socket must not hold on to its handshake."""
+    async def _admit(self, request: web.BaseRequest) -> Admitted | web.Response:
         upgrade = _upgrade(request)
         if not upgrade.is_websocket:
             return self._refuse_plain(upgrade)
         if self._is_stopping:
             return _refusal(HTTPStatus.SERVICE_UNAVAILABLE)
-        if not (_has_form(request, upgrade) and socket.can_prepare(request).ok):
+        if not (_has_form(request, upgrade) and is_upgraded(request)):
             return self._refuse_form(request, upgrade)
         try:
             outcome = await self._connect.admit(upgrade)
@@ -161,9 +157,7 @@ class DataPlane:
             return _refusal(outcome.status, outcome.request_id, outcome.message)
         return outcome
 
-    async def _open(
-        self, request: web.BaseRequest, socket: web.WebSocketResponse, admitted: Admitted
-    ) -> web.StreamResponse:
+    def _open(self, request: web.BaseRequest, admitted: Admitted) -> web.StreamResponse:
         connection = admitted.connection
         if request.transport is None or request.transport.is_closing():
             reason = "the client left during the handshake"
@@ -178,22 +172,22 @@ class DataPlane:
                 "and connect again. [2.17, 2.18]"
             )
             return self._not_opened(admitted, HTTPStatus.FORBIDDEN, reason)
-        if admitted.subprotocol is not None:
-            # As the function returned it, asked for or not (2.23, 2.24).
-            socket.headers["Sec-WebSocket-Protocol"] = admitted.subprotocol
-        await socket.prepare(request)
+        key = request.headers["Sec-WebSocket-Key"]
+        head = switching_protocols(key, admitted.subprotocol)
+        transport = request.transport
         session = Session(
             connection=connection,
-            transport=request.transport,
-            inbox=cast("GuardedHandler", request.protocol).inbox,
+            transport=transport,
+            inbox=cast("GuardedHandler", request.protocol).hand_over(head).inbox,
             store=self._store,
             dispatch=self._dispatch,
             clock=self._clock,
             trace=self._trace,
             counts=self.counts,
+            on_over=self._finish,
         )
-        await self._serve(admitted, session)
-        return socket
+        self._serve(admitted, session)
+        return HandedOver()
 
     def _not_opened(
         self, admitted: Admitted, status: HTTPStatus, reason: str
@@ -227,7 +221,7 @@ class DataPlane:
         )
         return _refusal(status, request_id)
 
-    async def _serve(self, admitted: Admitted, session: Session) -> None:
+    def _serve(self, admitted: Admitted, session: Session) -> None:
         connection = admitted.connection
         self._store.add_connection(connection, session)
         # The handshake's own time is no idle time.
@@ -243,14 +237,17 @@ class DataPlane:
             request_id=admitted.request_id,
             subprotocol=admitted.subprotocol,
         )
-        # A task of its own: the server may cancel the request's, and $disconnect must still run.
-        task = asyncio.create_task(session.run())
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        task.add_done_callback(lambda _: self._sessions.pop(connection.connection_id, None))
+        session.begin()
         if self._is_stopping:
             session.end(Event.SHUTDOWN)
-        await asyncio.shield(task)
+
+    def _finish(self, session: Session) -> None:
+        """Run what is left to be done for a session that is over."""
+        task = asyncio.create_task(session.finish())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        connection_id = session.connection.connection_id
+        task.add_done_callback(lambda _: self._sessions.pop(connection_id, None))
 
     def _refuse_plain(self, upgrade: Upgrade) -> web.Response:
         """A request without upgrade headers runs no function: 426 at a stage, else 403 (2.21)."""
