@@ -35,12 +35,17 @@ def print_event(event: Mapping[str, Any], console: Console | None = None) -> Non
     Raises ``BrokenPipeError`` when the output's reader has left; see ``drop_output``.
     """
     target = console or _terminal()
-    if target.is_terminal:
+    if _is_terminal(target):
         target.print(event_line(event), soft_wrap=True)
     else:
         # A log file: what rich would do for colours and widths costs more than the step did.
         target.file.write(_plain_line(event))
         target.file.flush()
+
+
+@lru_cache(maxsize=4)  # rich asks the system, and three variables, every time
+def _is_terminal(console: Console) -> bool:
+    return console.is_terminal
 
 
 def event_line(event: Mapping[str, Any]) -> Text:
