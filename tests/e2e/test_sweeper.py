@@ -19,6 +19,8 @@ from example_system import System
 from websockets.asyncio.client import ClientConnection, connect
 
 _SECONDS = 20
+_RESERVED = {"SweeperConcurrency": "2", "MessagesConcurrency": "3"}
+"""Two sweeps: that of a test and that of the rule may meet."""
 _RULE_SECONDS = 150
 """A rule of one minute fires within that, and then the function has to start."""
 _SHORT_SECONDS = "8"
@@ -32,7 +34,9 @@ def enforced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     system = replace(system, environ={**system.environ, "SOCKETSTACK_IAM": "enforce"})
     try:
         system.up()
-        with system.changed(EnforceTokenExpiry="true"):
+        # An account on AWS may have nothing to reserve.
+        held = {} if system.is_deployed else _RESERVED
+        with system.changed(EnforceTokenExpiry="true", **held):
             yield system
     finally:
         system.down()
@@ -161,6 +165,24 @@ async def test_sweep_that_fails_is_a_dead_letter(enforced: System, sockets: Asyn
     assert record["requestContext"]["condition"] == "RetriesExhausted"
     assert record["requestContext"]["approximateInvokeCount"] == 1
     assert "stuck" in still
+
+
+def reserved(system: System, name: str) -> int | None:
+    """How many calls of a function may run at once."""
+    found = system.client("lambda").get_function_concurrency(FunctionName=f"{system.stack_name}-{name}")
+    kept: int | None = found.get("ReservedConcurrentExecutions")
+    return kept
+
+
+@pytest.mark.local("an account may have nothing to reserve")
+def test_functions_are_held_to_a_number(enforced: System) -> None:
+    """A function that is new has it, one that was there has it, another has none; 0 ends it."""
+    found = {name: reserved(enforced, name) for name in ("sweeper", "messages", "connections")}
+    with enforced.changed(MessagesConcurrency="0"):
+        messages = reserved(enforced, "messages")
+
+    assert found == {"sweeper": 2, "messages": 3, "connections": None}
+    assert messages is None
 
 
 def test_nothing_sweeps_without_ends_of_sessions(enforced: System) -> None:

@@ -19,10 +19,14 @@ from localstack.services.cloudformation.resource_provider import (
     ResourceRequest,
 )
 from localstack.services.iam.resource_providers.aws_iam_role import IAMRoleProvider
+from localstack.services.lambda_.resource_providers.aws_lambda_function import (
+    LambdaFunctionProvider,
+)
 from localstack.services.logs.resource_providers.aws_logs_loggroup import LogsLogGroupProvider
 from localstack.services.sqs.resource_providers.aws_sqs_queuepolicy import SQSQueuePolicyProvider
 
 _CHANGES: Final = frozenset({"Dynamic", "Modify"})
+_RESERVED: Final = "ReservedConcurrentExecutions"
 
 
 def apply() -> None:
@@ -31,6 +35,7 @@ def apply() -> None:
     _keep_days_of_logs()
     _change_policies_of_roles()
     _let_policies_of_queues_go()
+    _reserve_concurrency()
     if config.GATEWAY_SERVER == "hypercorn":
         _let_hypercorn_stop()
 
@@ -136,6 +141,40 @@ def _change_policies(
     for name in {policy["PolicyName"] for policy in before} - wanted.keys():
         with suppress(iam.exceptions.NoSuchEntityException):  # the role was made anew
             iam.delete_role_policy(RoleName=role_name, PolicyName=name)
+
+
+# AWS::Lambda::Function
+
+
+def _reserve_concurrency() -> None:
+    """LocalStack drops ``ReservedConcurrentExecutions`` of templates, which its Lambda knows."""
+    create, update = LambdaFunctionProvider.create, LambdaFunctionProvider.update
+
+    def create_and_reserve(self: Any, request: ResourceRequest) -> ProgressEvent:
+        event = create(self, request)
+        if event.status is OperationStatus.SUCCESS:
+            _reserve(request, event.resource_model["FunctionName"])
+        return event
+
+    def update_and_reserve(self: Any, request: ResourceRequest) -> ProgressEvent:
+        event = update(self, request)
+        if event.status is OperationStatus.SUCCESS:
+            _reserve(request, request.previous_state["FunctionName"])
+        return event
+
+    LambdaFunctionProvider.create = create_and_reserve
+    LambdaFunctionProvider.update = update_and_reserve
+
+
+def _reserve(request: ResourceRequest, name: str) -> None:
+    functions = request.aws_client_factory.lambda_
+    wanted = request.desired_state.get(_RESERVED)
+    if wanted is not None:
+        functions.put_function_concurrency(
+            FunctionName=name, ReservedConcurrentExecutions=int(wanted)
+        )
+    elif (request.previous_state or {}).get(_RESERVED) is not None:
+        functions.delete_function_concurrency(FunctionName=name)
 
 
 # AWS::SQS::QueuePolicy
