@@ -25,6 +25,8 @@ from dataplane_world import (
 )
 
 from socketstack.core.model import StageSettings, Throttle
+from socketstack.dataplane.frames import SocketProtocol
+from socketstack.dataplane.session import Session
 from socketstack.trace import Step
 
 CLOSED = Throttle(rate_per_second=0, burst=0)
@@ -201,3 +203,29 @@ async def test_many_messages_together_with_the_handshake_are_all_answered(world:
         answers = {(await soon(client.receive())).payload for _ in range(count)}
 
     assert answers == {f"{number} {text}".encode() for number in range(count)}
+
+
+@pytest.mark.parametrize("by_client", [True, False])
+async def test_closed_socket_is_gone_without_the_garbage_collector(
+    world: World, *, by_client: bool
+) -> None:
+    """Nothing of it refers to itself, so a thousand that close at once wait for nobody."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with world.connect() as client:
+            assert (_alive(Session), _alive(SocketProtocol)) == (1, 1)
+            if by_client:
+                await client.close()
+            else:
+                await world.data_plane.close_api(API, STAGE)
+                await soon(client.wait_closed())
+        await eventually(lambda: not world.data_plane._running)
+
+        await eventually(lambda: (_alive(Session), _alive(SocketProtocol)) == (0, 0))
+    finally:
+        gc.enable()
+
+
+def _alive(kind: type) -> int:
+    return sum(isinstance(each, kind) for each in gc.get_objects())

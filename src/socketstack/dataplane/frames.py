@@ -137,6 +137,10 @@ class Inbox:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
 
+    def release(self) -> None:
+        """Call nobody any more: the session is over, and the two refer to each other."""
+        self.on_arrival = self.on_lost = None
+
     @property
     def _is_gone(self) -> bool:
         return self.is_lost or self._guard.has_closed
@@ -169,6 +173,7 @@ class SocketProtocol(BaseProtocol):
         """The connection is lost."""
         super().connection_lost(exc)
         self.inbox.feed_eof()
+        del self.inbox  # which refers to this: nothing may wait for the garbage collector
 
 
 class HandedOver(web.StreamResponse):

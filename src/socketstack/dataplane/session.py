@@ -144,6 +144,7 @@ class Session:
         finally:
             for task in self._tasks:
                 task.cancel()
+            self._inbox.release()
 
     def end(self, cause: Event) -> None:
         """Close from our side; the first cause wins, later ones change nothing."""

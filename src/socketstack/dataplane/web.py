@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import HttpVersion11, web
 
+from socketstack import heap
 from socketstack.clock import Clock
 from socketstack.core import addressing
 from socketstack.core.canonical import SignedRequest
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
 
 _STOP_SECONDS: Final = 1.0
 _CUT_SECONDS: Final = 0.3
+_MANY_SOCKETS: Final = 1000
+"""When so many have closed, and no other is closing, their memory goes back to the system."""
 _VERSION: Final = "13"
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
 _MESSAGES: Final = {
@@ -130,6 +133,8 @@ class DataPlane:
         self._deadlines = Deadlines(store=store, clock=clock, end=self._end)
         self._sessions: dict[str, Session] = {}
         self._running: set[asyncio.Task[None]] = set()
+        self._ended = 0
+        """Sessions that have ended since memory was given back."""
         self._is_stopping = False
 
     # Sockets
@@ -247,7 +252,14 @@ class DataPlane:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         connection_id = session.connection.connection_id
-        task.add_done_callback(lambda _: self._sessions.pop(connection_id, None))
+        task.add_done_callback(lambda _: self._finished(connection_id))
+
+    def _finished(self, connection_id: str) -> None:
+        self._sessions.pop(connection_id, None)
+        self._ended += 1
+        if self._ended >= _MANY_SOCKETS and not self._running:
+            self._ended = 0
+            heap.give_back(with_garbage=True)
 
     def _refuse_plain(self, upgrade: Upgrade) -> web.Response:
         """A request without upgrade headers runs no function: 426 at a stage, else 403 (2.21)."""

@@ -21,7 +21,7 @@ from botocore.model import ServiceModel
 from socketstack.clock import Clock
 from socketstack.controlplane import conform, rest_json
 from socketstack.controlplane.extras import verify_tags
-from socketstack.controlplane.service import Service
+from socketstack.controlplane.service import Service, slim
 from socketstack.core.model import Record
 from socketstack.core.usage import day_text
 from socketstack.errors import BadRequest, NotImplementedYet, ServiceError
@@ -128,17 +128,7 @@ class ApiKeysApi:
 def _service() -> Service:
     """The service model without its documentation, read once per process when it is needed."""
     description = Loader().load_service_model("apigateway", "service-2")
-    return Service(ServiceModel(_slim(description), service_name="apigateway"))
-
-
-def _slim(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {
-            k: _slim(v)
-            for k, v in value.items()
-            if not (k == "documentation" and isinstance(v, str))
-        }
-    return [_slim(item) for item in value] if isinstance(value, list) else value
+    return Service(ServiceModel(slim(description), service_name="apigateway"))
 
 
 def _answer(status: int, document: object) -> rest_json.Answer:

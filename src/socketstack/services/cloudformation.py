@@ -9,6 +9,7 @@ import logging
 from functools import partial
 from typing import Final
 
+from socketstack import heap
 from socketstack.clock import Clock
 from socketstack.controlplane.plane import Caller, ControlPlane
 from socketstack.core.model import Record
@@ -94,6 +95,9 @@ class CloudFormation:
         if stack.reason and "FAILED" in stack.status + stack.reason.upper():
             summary += f": {stack.reason}"
         self._trace.emit(Step.CONTROL, summary, stack=stack.name, status=stack.status)
+        if not stack.status.endswith("IN_PROGRESS"):
+            schemas.forget()
+            heap.give_back(with_garbage=True)
 
 
 def _load() -> None:

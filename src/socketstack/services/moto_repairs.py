@@ -62,6 +62,7 @@ def forget_everything() -> None:
 
 
 _mended: Final[set[ModuleType]] = set()
+_OBJECT_IN_MEMORY_MAX_BYTES: Final = 1024 * 1024
 
 
 def _cached(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -129,6 +130,17 @@ def _repair_s3() -> None:
     # An object that was replaced closes its temporary file; nothing to warn about.
     key = moto_module("s3.models").FakeKey
     key.__del__ = key.dispose
+    _repair_buffers()
+
+
+def _repair_buffers() -> None:
+    """Larger objects go to a temporary file: moto keeps packages of functions in memory.
+
+    Each such object is an open file, so smaller ones stay. A lower limit of moto's own counts.
+    """
+    models = moto_module("s3.models")
+    configured = models.get_s3_default_key_buffer_size
+    models.get_s3_default_key_buffer_size = lambda: min(configured(), _OBJECT_IN_MEMORY_MAX_BYTES)
 
 
 def _repair_functions() -> None:
