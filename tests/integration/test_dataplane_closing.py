@@ -210,9 +210,10 @@ async def test_unexpected_error_in_disconnect_is_logged_once(
     async with world.connect():
         pass
     await world.disconnected()
-    await eventually(lambda: not world.web.connections)
+    await eventually(lambda: not world.data_plane._sessions)
 
     assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "KeyError: 'defect'" in caplog.text
 
 
 async def test_api_without_disconnect_route_just_ends(world: World) -> None:

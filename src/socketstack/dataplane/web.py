@@ -6,6 +6,7 @@ Rules: 2.06, 2.21 to 2.25, 2.29, 7.10 to 7.18.
 """
 
 import asyncio
+import functools
 import logging
 import re
 from collections.abc import Iterator
@@ -252,10 +253,12 @@ class DataPlane:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         connection_id = session.connection.connection_id
-        task.add_done_callback(lambda _: self._finished(connection_id))
+        task.add_done_callback(functools.partial(self._finished, connection_id))
 
-    def _finished(self, connection_id: str) -> None:
+    def _finished(self, connection_id: str, task: asyncio.Task[None]) -> None:
         self._sessions.pop(connection_id, None)
+        if not task.cancelled() and (defect := task.exception()) is not None:
+            _logger.error("The end of %s failed", connection_id, exc_info=defect)
         self._ended += 1
         if self._ended >= _MANY_SOCKETS and not self._running:
             self._ended = 0
