@@ -169,7 +169,9 @@ async def test_sweep_that_fails_is_a_dead_letter(enforced: System, sockets: Asyn
 
 def reserved(system: System, name: str) -> int | None:
     """How many calls of a function may run at once."""
-    found = system.client("lambda").get_function_concurrency(FunctionName=f"{system.stack_name}-{name}")
+    found = system.client("lambda").get_function_concurrency(
+        FunctionName=f"{system.stack_name}-{name}"
+    )
     kept: int | None = found.get("ReservedConcurrentExecutions")
     return kept
 

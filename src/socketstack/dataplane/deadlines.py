@@ -36,7 +36,7 @@ class Deadlines:
     def watch(self, connection_id: str) -> None:
         """Watch a registered connection from now on."""
         if len(self._heap) > 2 * self._store.connection_count() + _SPARE_ENTRIES:
-            self._forget_closed()
+            self.forget_closed()
         self._push(connection_id)
         self._added.set()
         if self._task is None:
@@ -77,7 +77,7 @@ class Deadlines:
             else:
                 heapq.heappush(self._heap, (deadline.at_ms, connection_id))
 
-    def _forget_closed(self) -> None:
+    def forget_closed(self) -> None:
         """Drop entries whose connections are closed: many short lives would pile them up."""
         self._heap = [entry for entry in self._heap if self._store.connection(entry[1])]
         heapq.heapify(self._heap)

@@ -262,6 +262,7 @@ class DataPlane:
         self._ended += 1
         if self._ended >= _MANY_SOCKETS and not self._running:
             self._ended = 0
+            self._deadlines.forget_closed()
             heap.give_back(with_garbage=True)
 
     def _refuse_plain(self, upgrade: Upgrade) -> web.Response:

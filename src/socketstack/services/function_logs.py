@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from socketstack.runner.base import Function, LogLine
 from socketstack.services.aws_app import AwsApp
-from socketstack.services.log_queue import PENDING_MAX_LINES, Batch, LogQueue
+from socketstack.services.log_queue import PENDING_MAX_LINES, LogQueue
+from socketstack.services.waiting_lines import Batch
 
 
 class FunctionLogs:

@@ -10,14 +10,13 @@ counted and said.
 """
 
 import logging
-from collections import deque
 from threading import Lock
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from socketstack.runner.base import LogLine
 from socketstack.services.aws_app import AwsApp
 from socketstack.services.http import AwsRequest
 from socketstack.services.sparse_imports import is_loaded, moto_module
+from socketstack.services.waiting_lines import Batch, WaitingLines
 
 PENDING_MAX_LINES: Final = 20_000
 STREAM_MAX_EVENTS: Final = 10_000
@@ -26,28 +25,13 @@ STREAMS_MAX: Final = 200
 _logger = logging.getLogger(__name__)
 
 
-class Batch(NamedTuple):
-    """Lines of one log stream, in order.
-
-    A group that is missing is made, unless ``needs_group``: then the lines are dropped.
-    """
-
-    account_id: str
-    region: str
-    log_group: str
-    stream: str
-    lines: tuple[LogLine, ...]
-    needs_group: bool = False
-
-
 class LogQueue:
     """Takes lines on the event loop's thread, gives them to moto in moto's."""
 
     def __init__(self, app: AwsApp) -> None:
         self._app = app
         self._guard = Lock()
-        self._pending: deque[Batch] = deque()
-        self._pending_lines = 0
+        self._waiting = WaitingLines(PENDING_MAX_LINES)
         self._dropped_lines = 0
         self._is_eager = False
         self._is_submitted = False
@@ -56,12 +40,7 @@ class LogQueue:
     def put(self, batch: Batch) -> None:
         """Take lines; never waits."""
         with self._guard:
-            self._pending.append(batch)
-            self._pending_lines += len(batch.lines)
-            while self._pending_lines > PENDING_MAX_LINES:
-                oldest = len(self._pending.popleft().lines)
-                self._pending_lines -= oldest
-                self._dropped_lines += oldest
+            self._dropped_lines += self._waiting.put(batch)
             is_due = self._is_eager and not self._is_submitted
             self._is_submitted |= is_due
         if is_due:
@@ -77,9 +56,8 @@ class LogQueue:
 
     def _pass_on(self) -> None:
         with self._guard:
-            batches, self._pending = self._pending, deque()
+            waiting, self._waiting = self._waiting, WaitingLines(PENDING_MAX_LINES)
             dropped, self._dropped_lines = self._dropped_lines, 0
-            self._pending_lines = 0
             self._is_submitted = False
         if dropped:
             _logger.warning(
@@ -88,10 +66,10 @@ class LogQueue:
                 dropped,
                 PENDING_MAX_LINES,
             )
-        if not batches:
+        if not waiting:
             return
         self._app.load("logs")
-        for batch in batches:
+        for batch in waiting:
             _put(batch)
 
 

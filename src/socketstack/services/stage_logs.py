@@ -16,8 +16,9 @@ from socketstack.controlplane.caller import Caller
 from socketstack.core.model import LogDestination
 from socketstack.runner.base import LogLine
 from socketstack.services.aws_app import AwsApp
-from socketstack.services.log_queue import Batch, LogQueue, has_group
+from socketstack.services.log_queue import LogQueue, has_group
 from socketstack.services.sparse_imports import is_loaded, moto_module
+from socketstack.services.waiting_lines import Batch
 
 _LOG_GROUP: Final = re.compile(
     r"arn:[\w-]+:logs:(?P<region>[\w-]+):(?P<account>\d{12}):log-group:(?P<name>[^:]+)(:\*)?"
