@@ -119,9 +119,9 @@ class FrontDoor:
         return None
 
     def _room(self, request: web.BaseRequest) -> Handler:
-        path = request.path
         if addressing.is_management_path(request.rel_url.raw_path):
             return self._rooms.connections
+        path = request.path
         host = request.headers["Host"]
         if (
             path.startswith("/_aws/execute-api/")

@@ -206,15 +206,7 @@ class Management:
     def _tell(
         self, entry: OpenConnection, summary: str, request_id: str, step: Step = Step.PUSH
     ) -> None:
-        connection = entry.connection
-        self._trace.emit(
-            step,
-            summary,
-            api_id=connection.api_id,
-            stage_name=connection.stage_name,
-            connection_id=connection.connection_id,
-            request_id=request_id,
-        )
+        self._trace.publish(step, summary, entry.connection, request_id)
 
 
 def _moment(time_ms: int) -> str:
