@@ -80,7 +80,9 @@ def test_the_engine_reads_none_to_start() -> None:
     """It imports aiohttp this way, whose own contexts verify as before."""
     script = (
         "import ssl, socketstack.app\n"
+        "from aiohttp.connector import _SSL_CONTEXT_UNVERIFIED as other\n"
         "from aiohttp.connector import _SSL_CONTEXT_VERIFIED as context\n"
+        "assert other.cert_store_stats()['x509_ca'] == 0\n"
         "assert context.cert_store_stats()['x509_ca'] == 0\n"
         "assert context.verify_mode is ssl.CERT_REQUIRED and context.check_hostname\n"
         "assert isinstance(context, ssl.SSLContext)\n"
