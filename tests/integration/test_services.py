@@ -193,6 +193,23 @@ class TestIdentity:
 class TestObjects:
     """S3, byte for byte."""
 
+    async def test_large_object_is_kept_in_a_file(self, world: ServicesWorld) -> None:
+        """Packages of functions are no memory of the engine; small objects are no open files."""
+        await _bucket(world)
+        large, small = b"x" * 1_100_000, b"y" * 900_000
+        for key, body in (("large", large), ("small", small)):
+            await world.call("s3", "put_object", Bucket="files", Key=key, Body=body)
+
+        from moto.s3.models import s3_backends
+
+        keys = s3_backends[ACCOUNT]["aws"].buckets["files"].keys
+        assert {key: keys[key]._value_buffer._rolled for key in ("large", "small")} == {
+            "large": True,
+            "small": False,
+        }
+        found = await world.call("s3", "get_object", Bucket="files", Key="large")
+        assert await asyncio.to_thread(found["Body"].read) == large
+
     @pytest.mark.parametrize("key", ["plain.bin", "a/b c+d%é.bin", "double//slash", "..dots"])
     async def test_objects_come_back_as_they_were_put(self, world: ServicesWorld, key: str) -> None:
         """Keys of any kind, binary bodies, types and metadata survive."""
