@@ -32,6 +32,7 @@ from websockets.asyncio.client import ClientConnection
 
 from socketstack.core.limits import CONNECTION_MAX_SECONDS, IDLE_TIMEOUT_SECONDS
 from socketstack.core.model import InvokeResult
+from socketstack.dataplane import goodbyes
 from socketstack.dataplane.dispatch import GOODBYES_AT_ONCE
 from socketstack.trace import Step
 
@@ -533,6 +534,46 @@ async def test_server_shutdown_before_stop_still_runs_disconnect(world: World) -
     assert client.close_code == 1001
     assert world.disconnects() == [(1001, "Going away")]
     assert world.store.connection_count() == 0
+
+
+async def test_sessions_that_wait_for_their_goodbye_are_no_tasks(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many tasks run as may call $disconnect at once; all are called in the end."""
+    monkeypatch.setattr(goodbyes, "GOODBYES_AT_ONCE", 2)
+    disconnect = Hanging()
+    world.answer("disconnect", disconnect)
+    async with contextlib.AsyncExitStack() as sockets:
+        for _ in range(7):
+            await sockets.enter_async_context(RawClient.connect(world))
+    await eventually(lambda: world.store.connection_count() == 0)
+    await eventually(lambda: disconnect.started == 2)
+
+    assert len(world.data_plane._running) == 2
+    assert len(world.data_plane._sessions) == 7
+
+    disconnect.release()
+    await eventually(lambda: not world.data_plane._sessions)
+    assert len(world.disconnects()) == 7
+
+
+async def test_an_answer_on_its_way_holds_up_no_other_goodbye(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session whose message is still worked on leaves its place to the next one."""
+    monkeypatch.setattr(goodbyes, "GOODBYES_AT_ONCE", 1)
+    slow = Hanging()
+    world.answer("echo", slow)
+    async with RawClient.connect(world, frame(TEXT, b"hello")):
+        await eventually(lambda: slow.started == 1)
+    async with RawClient.connect(world):
+        pass
+
+    await eventually(lambda: len(world.disconnects()) == 2)
+    await eventually(lambda: len(world.data_plane._sessions) == 1)
+
+    slow.release()
+    await eventually(lambda: not world.data_plane._sessions)
 
 
 # Nothing is left

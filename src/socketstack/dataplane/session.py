@@ -83,7 +83,7 @@ class Session:
         counts: Counts,
         on_over: Callable[["Session"], None],
     ) -> None:
-        """``on_over`` is called once, when the session has ended; then somebody runs ``finish``."""
+        """``on_over`` is called once, when the session has ended; ``goodbyes`` does the rest."""
         self.connection = connection
         self._transport = transport
         self._inbox = inbox
@@ -125,26 +125,38 @@ class Session:
         self._inbox.on_arrival = self._read
         self._read()
 
-    async def finish(self) -> None:
-        """Close the connection of a session that is over, and run ``$disconnect``.
+    @property
+    def is_closing(self) -> bool:
+        """Whether we ended it, and the client has not answered our close frame yet."""
+        return self._state is State.CLOSING
 
-        Raises nothing of its own.
-        """
-        try:
-            if self._state is State.CLOSING:
-                await self._inbox.gone()
-        finally:
-            self._hang_up()
-        try:
-            await self._dispatch.disconnected(
-                self.connection, self._ending.status_code, self._ending.reason
-            )
-            self._state = advance(self._state, Event.DISCONNECTED)
-            await self._wait_for_answers()
-        finally:
-            for task in self._tasks:
-                task.cancel()
-            self._inbox.release()
+    async def wait_closed(self) -> None:
+        """Wait for the client's close frame, or for the end of its connection."""
+        await self._inbox.gone()
+
+    async def say_goodbye(self) -> None:
+        """Run ``$disconnect``; for a session that is over."""
+        await self._dispatch.disconnected(
+            self.connection, self._ending.status_code, self._ending.reason
+        )
+        self._state = advance(self._state, Event.DISCONNECTED)
+
+    @property
+    def has_unanswered(self) -> bool:
+        """Whether functions still work on messages of it."""
+        return bool(self._unanswered)
+
+    async def wait_answered(self) -> None:
+        """Wait until they do not."""
+        if self._unanswered:
+            self._all_answered = asyncio.get_running_loop().create_future()
+            await self._all_answered
+
+    def release(self) -> None:
+        """Let go of everything: nothing is left to do for it, or there is no time."""
+        for task in self._tasks:
+            task.cancel()
+        self._inbox.release()
 
     def end(self, cause: Event) -> None:
         """Close from our side; the first cause wins, later ones change nothing."""
@@ -160,7 +172,8 @@ class Session:
         """Cut the socket off; what runs for it goes on."""
         self._transport.abort()
 
-    def _hang_up(self) -> None:
+    def hang_up(self) -> None:
+        """Close the connection, when what is written has gone out."""
         if self._transport.is_closing():
             return
         if self._transport.get_write_buffer_size():
@@ -249,11 +262,6 @@ class Session:
         self._read()
         if self._all_answered is not None and not (self._unanswered or self._all_answered.done()):
             self._all_answered.set_result(None)
-
-    async def _wait_for_answers(self) -> None:
-        if self._unanswered:
-            self._all_answered = asyncio.get_running_loop().create_future()
-            await self._all_answered
 
     def _reply(self, text: str) -> None:
         try:

@@ -6,10 +6,10 @@ Rules: 2.06, 2.21 to 2.25, 2.29, 7.10 to 7.18.
 """
 
 import asyncio
-import functools
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -36,6 +36,7 @@ from socketstack.dataplane.frames import (
     is_upgraded,
     switching_protocols,
 )
+from socketstack.dataplane.goodbyes import Goodbyes
 from socketstack.dataplane.handshake import Admitted, Refused, shown_path
 from socketstack.dataplane.integrations import Integrations
 from socketstack.dataplane.management import Management
@@ -133,7 +134,8 @@ class DataPlane:
         )
         self._deadlines = Deadlines(store=store, clock=clock, end=self._end)
         self._sessions: dict[str, Session] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._goodbyes = Goodbyes(on_finished=self._finished, on_rest=self._rest)
+        self._running = self._goodbyes.tasks
         self._ended = 0
         """Sessions that have ended since memory was given back."""
         self._is_stopping = False
@@ -190,7 +192,7 @@ class DataPlane:
             clock=self._clock,
             trace=self._trace,
             counts=self.counts,
-            on_over=self._finish,
+            on_over=self._goodbyes.take,
         )
         self._serve(admitted, session)
         return HandedOver()
@@ -247,20 +249,13 @@ class DataPlane:
         if self._is_stopping:
             session.end(Event.SHUTDOWN)
 
-    def _finish(self, session: Session) -> None:
-        """Run what is left to be done for a session that is over."""
-        task = asyncio.create_task(session.finish())
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        connection_id = session.connection.connection_id
-        task.add_done_callback(functools.partial(self._finished, connection_id))
-
-    def _finished(self, connection_id: str, task: asyncio.Task[None]) -> None:
-        self._sessions.pop(connection_id, None)
-        if not task.cancelled() and (defect := task.exception()) is not None:
-            _logger.error("The end of %s failed", connection_id, exc_info=defect)
+    def _finished(self, session: Session) -> None:
+        session.release()
+        self._sessions.pop(session.connection.connection_id, None)
         self._ended += 1
-        if self._ended >= _MANY_SOCKETS and not self._running:
+
+    def _rest(self) -> None:
+        if self._ended >= _MANY_SOCKETS:
             self._ended = 0
             self._deadlines.forget_closed()
             heap.give_back(with_garbage=True)
@@ -316,11 +311,15 @@ class DataPlane:
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+        for session in tuple(self._sessions.values()):
+            session.release()
         await self._pipeline.stop()
 
     async def _wait_for_sessions(self, seconds: float) -> None:
-        if self._running:
-            await asyncio.wait(self._running, timeout=seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._running:  # one that ends may start another
+                    await asyncio.wait(self._running)
 
     # The management API
 
