@@ -33,7 +33,7 @@ from websockets.asyncio.client import ClientConnection
 from socketstack.core.limits import CONNECTION_MAX_SECONDS, IDLE_TIMEOUT_SECONDS
 from socketstack.core.model import InvokeResult
 from socketstack.dataplane import goodbyes
-from socketstack.dataplane.dispatch import GOODBYES_AT_ONCE
+from socketstack.dataplane.goodbyes import GOODBYES_AT_ONCE
 from socketstack.trace import Step
 
 NO_STATUS = (1005, "Client-side close frame status not set")

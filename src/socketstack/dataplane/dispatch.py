@@ -3,12 +3,10 @@
 Rules: areas 5A to 5D of the rule table, 10.17.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final, assert_never
-from weakref import WeakValueDictionary
 
 from socketstack.clock import Clock
 from socketstack.core import addressing, events, replies
@@ -27,9 +25,6 @@ from socketstack.ids import Ids
 from socketstack.store import Store
 from socketstack.trace import Step, Trace
 
-GOODBYES_AT_ONCE: Final = 256
-"""``$disconnect`` calls of one API that are under way; more wait without an event being made. Ten
-thousand connections may end at one moment, and far fewer processes take their events."""
 _REASON_MAX_CHARACTERS: Final = 400
 
 _logger = logging.getLogger(__name__)
@@ -87,8 +82,6 @@ class Dispatch:
         self._store = store
         self._throttling = throttling
         self._counts = counts
-        self._goodbyes: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
-        """One for each API, as long as connections of it end."""
         self._logs = logs
         self._pipeline = pipeline
         self._clock = clock
@@ -276,11 +269,7 @@ class Dispatch:
 
     async def disconnected(self, connection: Connection, code: int, reason: str) -> None:
         """Run ``$disconnect`` for a connection that is gone; no failure has an effect (8.19)."""
-        goodbyes = self._goodbyes.get(connection.api_id)
-        if goodbyes is None:
-            goodbyes = self._goodbyes[connection.api_id] = asyncio.Semaphore(GOODBYES_AT_ONCE)
-        async with goodbyes:
-            await self._tell_disconnect(connection, code, reason)
+        await self._tell_disconnect(connection, code, reason)
         self._counts.disconnects += 1
 
     async def _tell_disconnect(self, connection: Connection, code: int, reason: str) -> None:

@@ -10,9 +10,13 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
+from typing import Final
 
-from socketstack.dataplane.dispatch import GOODBYES_AT_ONCE
 from socketstack.dataplane.session import Session
+
+GOODBYES_AT_ONCE: Final = 256
+"""``$disconnect`` calls of one API that are under way; more wait without an event being made. Ten
+thousand connections may end at one moment, and far fewer processes take their events."""
 
 _logger = logging.getLogger(__name__)
 
