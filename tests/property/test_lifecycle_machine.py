@@ -231,7 +231,8 @@ class Connections(RuleBasedStateMachine):
     @invariant()
     def exactly_the_open_ones_are_registered_and_every_end_is_told_once(self) -> None:
         """The Store knows who is open; $disconnect ran once for all others, with its own cause."""
-        self.run(eventually(lambda: len(self.world.data_plane._running) == len(self.open)))
+        self.run(eventually(lambda: len(self.world.data_plane._sessions) == len(self.open)))
+        self.run(eventually(lambda: not self.world.data_plane._running))
         assert set(self.world.connection_ids()) == set(self.open)
         contexts = [event["requestContext"] for event in self.world.calls("disconnect")]
         told = {
@@ -260,7 +261,7 @@ class Connections(RuleBasedStateMachine):
         received = self.run(entry.client.receive())
         entry.client.send(closing(1000))
         self.run(entry.stack.aclose())
-        self.run(eventually(lambda: len(self.world.data_plane._running) == len(self.open)))
+        self.run(eventually(lambda: connection_id not in self.world.data_plane._sessions))
         code, _reason = ending
         assert received.opcode == CLOSE
         assert received.payload[:2] == (b"" if code == 1005 else code.to_bytes(2, "big"))
