@@ -25,8 +25,9 @@ from parity.target import Target, management_url
 
 _ACTOR = Path(__file__).with_name("actor.py")
 _RUNTIME = "python3.13"
-_QUIET_LOOKS = 10
-"""So often nothing is found before log groups count as removed."""
+_QUIET_SECONDS = 5.0
+"""So long nothing is found before log groups count as removed: a socket of a removed API may take a
+second to close, and its function is told then."""
 _OVERLAP_NS = 5_000_000_000
 _T = TypeVar("_T")
 Event = dict[str, Any]
@@ -393,15 +394,17 @@ class Account:
         When its API is removed a function is told that connections closed, and may log that after
         it is gone itself. Where functions make their groups such a line makes it anew.
         """
-        logs, quiet = self.client("logs"), 0
-        while quiet < _QUIET_LOOKS:
+        logs = self.client("logs")
+        end = time.monotonic() + _QUIET_SECONDS
+        while time.monotonic() < end:
             pages = logs.get_paginator("describe_log_groups").paginate(
                 logGroupNamePrefix=f"/aws/lambda/{self.prefix}"
             )
             names = [group["logGroupName"] for page in pages for group in page["logGroups"]]
             for name in names:
                 logs.delete_log_group(logGroupName=name)
-            quiet = 0 if names else quiet + 1
+            if names:
+                end = time.monotonic() + _QUIET_SECONDS
             time.sleep(self.target.poll_seconds)
 
     def _note_api(self, parsed: dict[str, Any], **_: object) -> None:
