@@ -4,9 +4,10 @@ A skip to a limit stops just before it, so that there is time to look, or to sen
 to the two hours is one over an active time: without messages a connection would not get there,
 so all open ones count as active up to now (6.07, 6.09). A skip by an amount is silence.
 
-What moves: the limits, ``connectedAt`` and ``requestTimeEpoch`` of events, ``lastActiveAt``. What
-does not: timeouts of calls, functions' own clocks (and so the expiry of tokens they check), the
-times of logs, of the trace and of other services, and the check of signatures.
+What moves: the limits, ``connectedAt`` and ``requestTimeEpoch`` of events, ``lastActiveAt``, and
+the schedules of EventBridge's rules. What does not: timeouts of calls, functions' own clocks (and
+so the expiry of tokens they check), the times of logs, of the trace and of other services, and the
+check of signatures.
 
 Rules: 6.07, 6.10.
 """

@@ -12,6 +12,7 @@ from localstack.services.events.target import TargetSender
 from localstack.services.events.utils import to_json_str
 
 from socketstack.localstack.host import Host
+from socketstack.services.deliveries import message_attributes
 from socketstack.services.rule_targets import (
     Undelivered,
     letter_attributes,
@@ -20,7 +21,6 @@ from socketstack.services.rule_targets import (
 )
 
 _ARN_PARTS: Final = 6
-_ATTRIBUTE_MAX_CHARACTERS: Final = 1024
 
 _logger = logging.getLogger(__name__)
 
@@ -72,9 +72,5 @@ def _send(account_id: str, queue: str, body: str, attributes: dict[str, str]) ->
     sqs.send_message(
         QueueUrl=url,
         MessageBody=body,
-        MessageAttributes={
-            name: {"DataType": "String", "StringValue": value[:_ATTRIBUTE_MAX_CHARACTERS]}
-            for name, value in attributes.items()
-            if value
-        },
+        MessageAttributes=message_attributes(attributes),
     )

@@ -123,7 +123,7 @@ async def _to_queue(services: Services, delivery: Delivery) -> None:
         "SendMessage",
         QueueUrl=_queue_url(delivery.arn),
         MessageBody=delivery.body,
-        MessageAttributes=_attributes(delivery),
+        MessageAttributes=message_attributes(delivery.attributes) or None,
         MessageGroupId=delivery.group_id or None,
     )
 
@@ -134,7 +134,7 @@ async def _to_topic(services: Services, delivery: Delivery) -> None:
         "Publish",
         TopicArn=delivery.arn,
         Message=delivery.body,
-        MessageAttributes=_attributes(delivery),
+        MessageAttributes=message_attributes(delivery.attributes) or None,
     )
 
 
@@ -155,9 +155,10 @@ async def _to_bus(services: Services, delivery: Delivery) -> None:
 _ACTS: Final = {"sqs": _to_queue, "sns": _to_topic, "events": _to_bus}
 
 
-def _attributes(delivery: Delivery) -> dict[str, Any] | None:
+def message_attributes(attributes: Mapping[str, str]) -> dict[str, Any]:
+    """Texts as SQS and SNS take them; each is cut at 1,024 characters, empty ones are left out."""
     return {
         name: {"DataType": "String", "StringValue": value[:_ATTRIBUTE_MAX_CHARACTERS]}
-        for name, value in delivery.attributes.items()
+        for name, value in attributes.items()
         if value
-    } or None
+    }
