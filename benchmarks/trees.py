@@ -1,5 +1,6 @@
 """Memory, processor time and number of the processes below one, as /proc tells them (Linux)."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,13 +34,21 @@ class ProcessTree:
         processes = 0
         for pid in self.pids():
             try:
-                stat = self._stat(pid)
+                spent = self._cpu_seconds(pid)
                 memory += self._memory(pid)
             except (FileNotFoundError, ProcessLookupError):
                 continue  # it ended meanwhile
-            cpu += (int(stat[_USER_TICKS - 3]) + int(stat[_SYSTEM_TICKS - 3])) / _TICKS_PER_SECOND
+            cpu += spent
             processes += 1
         return Usage(int(memory), cpu, processes)
+
+    def cpu_seconds(self) -> float:
+        """Processor time of all its processes so far; those that ended meanwhile have none."""
+        spent = 0.0
+        for pid in self.pids():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                spent += self._cpu_seconds(pid)
+        return spent
 
     def pids(self) -> list[int]:
         """The process itself and all below it."""
@@ -68,6 +77,10 @@ class ProcessTree:
                     yield int(folder.name), int(self._stat(int(folder.name))[_PARENT - 3])
                 except (FileNotFoundError, ProcessLookupError):
                     continue
+
+    def _cpu_seconds(self, pid: int) -> float:
+        stat = self._stat(pid)
+        return (int(stat[_USER_TICKS - 3]) + int(stat[_SYSTEM_TICKS - 3])) / _TICKS_PER_SECOND
 
     def _stat(self, pid: int) -> list[str]:
         """Fields from the state on; a name may hold blanks and parentheses."""

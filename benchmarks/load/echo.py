@@ -5,6 +5,7 @@ import time
 
 from benchmarks.load.report import Stopwatch, latencies_ms, say
 from benchmarks.load.socket import AskingSocket, ClientSocket, open_socket
+from benchmarks.trees import ProcessTree
 from benchmarks.wire import FINAL_TEXT, text_frame
 
 _WARM_SECONDS = 1.0
@@ -61,8 +62,15 @@ def message(payload_bytes: int) -> bytes:
     return (b'{"action":"echo","fill":"' + b"x" * payload_bytes)[: payload_bytes - 2] + b'"}'
 
 
-async def run(url: str, clients: str, seconds: str, payload_bytes: str) -> None:
-    """URL CLIENTS SECONDS PAYLOAD_BYTES: rate and latencies of all clients together."""
+async def run(
+    url: str, clients: str, seconds: str, payload_bytes: str, server_pid: str = ""
+) -> None:
+    """URL CLIENTS SECONDS PAYLOAD_BYTES [SERVER_PID]: rate and latencies of all clients together.
+
+    With the server's process id also the processor time of its whole tree, while the rate was
+    measured and not while clients connected and warmed up.
+    """
+    server = ProcessTree(int(server_pid)) if server_pid else None
     frame = text_frame(message(int(payload_bytes)))
     sockets = [await open_socket(lambda: EchoClient(url, frame), url) for _ in range(int(clients))]
     for client in sockets:
@@ -70,11 +78,13 @@ async def run(url: str, clients: str, seconds: str, payload_bytes: str) -> None:
     await _warm_up(sockets, min(_WARM_SECONDS, float(seconds) / 2))
     for client in sockets:
         client.latencies.clear()
+    spent_before = server.cpu_seconds() if server else 0.0
     watch = Stopwatch()
     await asyncio.sleep(float(seconds))
     took, cpu = watch.read()
     for client in sockets:
         client.stop()
+    spent = {"server_cpu_seconds": server.cpu_seconds() - spent_before} if server else {}
     latencies = [latency for client in sockets for latency in client.latencies]
     lost = sum(client.closed.done() for client in sockets)
     for client in sockets:
@@ -86,6 +96,7 @@ async def run(url: str, clients: str, seconds: str, payload_bytes: str) -> None:
             **latencies_ms(latencies),
             "lost": lost,
             "generator_cpu": cpu,
+            **spent,
         }
     )
 

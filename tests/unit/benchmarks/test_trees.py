@@ -60,3 +60,12 @@ def test_own_tree_is_read_from_the_system() -> None:
     assert os.getpid() in tree.pids()
     assert usage.memory_bytes > 1024 * 1024
     assert tree.open_files() >= 3
+
+
+def test_processor_time_is_that_of_the_whole_tree(tmp_path: Path) -> None:
+    """The same as in ``usage``, without a look at memory."""
+    _process(tmp_path, 10, 1, pss=100)
+    _process(tmp_path, 11, 10, pss=20)
+    tree = ProcessTree(10, tmp_path)
+    assert tree.cpu_seconds() == tree.usage().cpu_seconds == 6.0
+    assert ProcessTree(99, tmp_path).cpu_seconds() == 0.0
