@@ -127,6 +127,20 @@ async def test_message_event_has_exactly_the_documented_members(world: World) ->
     }
 
 
+async def test_reply_does_not_wait_for_the_trace(world: World) -> None:
+    """What is told of a message is told in order, and when its reply has gone out."""
+    world.deploy(DEFAULT)
+    world.answer("echo", echoed)
+    sent: list[tuple[Step, int]] = []
+    world.trace.subscribe(lambda event: sent.append((event.step, world.data_plane.counts.replies)))
+
+    async with world.connect() as client:
+        assert await ask(client, "hello") == "hello"
+        told = [each for each in sent if each[0] in {Step.MESSAGE, Step.INVOKED, Step.REPLY}]
+
+    assert told == [(Step.MESSAGE, 0), (Step.INVOKED, 1), (Step.REPLY, 1)]
+
+
 async def test_function_is_called_on_behalf_of_its_route(world: World) -> None:
     """The permission asked for names the route; the wait is the integration's own."""
     world.deploy(route("$default", integration=proxy("echo", timeout_ms=700), is_two_way=True))

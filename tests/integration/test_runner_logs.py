@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from runner_world import STARTS, World, eventually, runner_world
 
+from socketstack.core.model import InvokeResult
 from socketstack.trace import Step
 
 
@@ -238,3 +239,40 @@ async def test_trace_tells_of_start_and_lines(world: World) -> None:
     assert line.summary == "hello"
     assert line.request_id in world.log()[0]
     assert line.detail["function"] == "echo"
+
+
+async def test_answer_does_not_wait_for_the_log(world: World) -> None:
+    """Who waits is told first; the call's last lines follow in the same turn of the loop."""
+    world.add("def handle(event, context):\n    print('hello')\n")
+    await world.call()
+    before = len(world.lines)
+    answered: asyncio.Future[tuple[list[str], InvokeResult]]
+    answered = asyncio.get_running_loop().create_future()
+
+    def done(outcome: InvokeResult | Exception) -> None:
+        assert isinstance(outcome, InvokeResult)
+        answered.set_result((world.log()[before:], outcome))
+
+    world.runner.submit("echo", b"{}", done=done)
+    logged_then, result = await answered
+
+    assert not [line for line in logged_then if line.startswith(("END", "REPORT"))]
+    start, hello, end, report = world.log()[before:]
+    assert (start.split()[0], hello, end.split()[0]) == ("START", "hello", "END")
+    assert report.startswith("REPORT")
+    assert result.log_tail.decode().splitlines() == [start, hello, end, report]
+
+
+async def test_calls_in_line_do_not_mix_their_lines(tmp_path: Path) -> None:
+    """The next call in line begins before the last one's log is closed, and is logged after it."""
+    async with runner_world(tmp_path, max_processes=1) as world:
+        world.add("def handle(event, context):\n    print(event)\n")
+
+        results = await asyncio.gather(*(world.invoke(number) for number in range(5)))
+
+        parts = [world.log()[at : at + 4] for at in range(0, 20, 4)]
+        assert len(world.log()) == 20
+        for number, (part, result) in enumerate(zip(parts, results, strict=True)):
+            assert [line.split()[0] for line in part] == ["START", str(number), "END", "REPORT"]
+            assert result.log_tail.decode().splitlines() == part
+            assert all(result.request_id in part[at] for at in (0, 2, 3))

@@ -7,7 +7,7 @@ Three name shapes meet in this package: JSON has ``routeKey``, records from the 
 records, ``core.events`` turns connections and messages back into JSON.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple, NewType
@@ -312,8 +312,9 @@ class InvokeResult(NamedTuple):
 
     payload: bytes
     failure: FailureKind | None = None
-    log_lines: tuple[str, ...] = ()
-    """The last lines of this call's log; as many as ``log_tail`` needs, or more."""
+    log_lines: Sequence[str] = ()
+    """The last lines of this call's log; as many as ``log_tail`` needs, or more. A caller that is
+    told at once finds them there when it gives way to others: the answer comes first."""
     request_id: str = ""
     """Lambda's id of this call, as it stands in the function's log."""
     executed_version: str = "$LATEST"

@@ -13,7 +13,7 @@ from socketstack.core import addressing, events, replies
 from socketstack.core.causes import Cause
 from socketstack.core.context import Facts
 from socketstack.core.model import Connection, DeployedStage, InvokeResult, Message, Route
-from socketstack.core.routing import DISCONNECT, explain_route
+from socketstack.core.routing import DISCONNECT, Selection, explain_route
 from socketstack.dataplane import stage_facts, steps
 from socketstack.dataplane.counts import Counts
 from socketstack.dataplane.exchange import Exchange, Result
@@ -39,10 +39,12 @@ class _Asked:
     """One message on its way; ``answer`` it once."""
 
     __slots__ = (
-        *("_is_answered", "_reply", "began_seconds", "connection"),
+        *("_is_answered", "_reply", "began_seconds", "choice", "connection"),
         *("event", "facts", "message", "route"),
     )
 
+    choice: tuple[Selection, str] | None
+    """Which route was chosen and by which expression, until that is told."""
     route: Route
     """Who takes it, once that is known; so are ``event`` and ``began_seconds``."""
     event: events.MessageEvent
@@ -53,6 +55,7 @@ class _Asked:
     def __init__(self, connection: Connection, message: Message, reply: Reply) -> None:
         self.connection = connection
         self.message = message
+        self.choice = None
         self.facts = None
         self._reply = reply
         self._is_answered = False
@@ -141,27 +144,17 @@ class Dispatch:
         )
         asked.began_seconds = self._clock.monotonic_seconds()
         exchange = _exchange(stage, route, connection, asked.event)
+        work: Work | None = None
         if isinstance(exchange, Unreachable):
             self._called(asked, exchange)
         elif not self._pipeline.starts(exchange, partial(self._called, asked)):
-            return self._call(asked, exchange)
-        return None
+            work = self._call(asked, exchange)
+        self._tell_choice(asked)  # after the call has begun: the function need not wait for it
+        return work
 
     def _choose(self, stage: DeployedStage, asked: "_Asked") -> Route | replies.ErrorFrame:
-        message = asked.message
-        selection = explain_route(stage.snapshot, message.text)
-        taker = selection.route.route_key if selection.route else "nobody"
-        self._tell(
-            Step.MESSAGE,
-            f"{len(message.text)} characters for {taker}: {_short(selection.reason)}",
-            asked.connection,
-            message.request_id,
-            detail=steps.selection(
-                selection,
-                stage.snapshot.route_selection_expression,
-                None if selection.key is None else _short(selection.key),
-            ),
-        )
+        selection = explain_route(stage.snapshot, asked.message.text)
+        asked.choice = (selection, stage.snapshot.route_selection_expression)
         if selection.route is None:
             return replies.ErrorFrame(
                 message=replies.FrameMessage.FORBIDDEN,
@@ -179,6 +172,23 @@ class Dispatch:
             )
         return selection.route
 
+    def _tell_choice(self, asked: "_Asked") -> None:
+        """Tell which route was chosen, once and before all else that is told of the message."""
+        if asked.choice is None:
+            return
+        (selection, expression), asked.choice = asked.choice, None
+        message = asked.message
+        taker = selection.route.route_key if selection.route else "nobody"
+        self._tell(
+            Step.MESSAGE,
+            f"{len(message.text)} characters for {taker}: {_short(selection.reason)}",
+            asked.connection,
+            message.request_id,
+            detail=steps.selection(
+                selection, expression, None if selection.key is None else _short(selection.key)
+            ),
+        )
+
     async def _call(self, asked: "_Asked", exchange: Exchange) -> None:
         try:
             outcome: Result | Exception = await self._pipeline.call(exchange)
@@ -191,46 +201,54 @@ class Dispatch:
         if isinstance(outcome, Exception):
             self._failed(asked, outcome)
             return
+        took_ms = (self._clock.monotonic_seconds() - asked.began_seconds) * 1000
         try:
-            self._answer(asked, self._weigh(asked, outcome))
+            reply = _weigh(asked.route, outcome)
+            # The client need not wait for what is only told of its message.
+            self._send(asked, reply)
+            self._tell_call(asked, outcome, took_ms)
+            self._tell_reply(asked, reply)
         except Exception as error:  # noqa: BLE001 - the border, as in ``handle``
             self._failed(asked, error)
 
-    def _weigh(self, asked: "_Asked", outcome: Result) -> replies.Reply:
-        """What the client gets for what an integration gave."""
-        route, message = asked.route, asked.message
-        took_ms = (self._clock.monotonic_seconds() - asked.began_seconds) * 1000
+    def _answer(self, asked: "_Asked", reply: replies.Reply) -> None:
+        """Answer a message that no integration was called for."""
+        self._send(asked, reply)
+        self._tell_reply(asked, reply)
+
+    def _send(self, asked: "_Asked", reply: replies.Reply) -> None:
+        match reply:
+            case replies.Send():
+                asked.answer(reply.text)
+            case replies.Silence():
+                asked.answer(None)
+            case replies.ErrorFrame():
+                connection_id = asked.connection.connection_id
+                request_id = asked.message.request_id
+                asked.answer(replies.error_frame(reply.message, connection_id, request_id))
+            case _:
+                assert_never(reply)
+
+    def _tell_call(self, asked: "_Asked", outcome: Result, took_ms: float) -> None:
+        """Tell what an integration did, and warn of what its mappings did not find."""
+        self._tell_choice(asked)
+        route, connection, request_id = asked.route, asked.connection, asked.message.request_id
         if not isinstance(outcome, Unreachable | replies.Rejection):
             self._tell(
                 Step.INVOKED,
                 f"{route.route_key} took {took_ms:.1f} ms",
-                asked.connection,
-                message.request_id,
+                connection,
+                request_id,
                 detail=steps.call(route, outcome, took_ms),
             )
         if asked.facts is not None:
             stage_facts.called(asked.facts, route.integration, asked.event, outcome, round(took_ms))
-        match outcome:
-            case InvokeResult():
-                return replies.for_route(route, outcome)
-            case TimedOut():
-                return replies.MESSAGE_TIMED_OUT
-            case Unreachable():
-                return replies.ErrorFrame(
-                    message=replies.FrameMessage.INTERNAL_SERVER_ERROR,
-                    reason=f"{outcome.reason} [5.33]",
-                    cause=outcome.cause,
-                )
-            case replies.Rejection():
-                return outcome.frame()
-            case replies.BackendResponse():
-                for warning in outcome.warnings:
-                    self._tell(Step.WARNING, warning, asked.connection, message.request_id)
-                return replies.backend_reply(route, outcome)
-            case _:
-                assert_never(outcome)
+        if isinstance(outcome, replies.BackendResponse):
+            for warning in outcome.warnings:
+                self._tell(Step.WARNING, warning, connection, request_id)
 
-    def _answer(self, asked: "_Asked", reply: replies.Reply) -> None:
+    def _tell_reply(self, asked: "_Asked", reply: replies.Reply) -> None:
+        self._tell_choice(asked)
         connection, request_id = asked.connection, asked.message.request_id
         if asked.facts is not None:
             self._logs.replied(asked.facts, reply)
@@ -238,11 +256,9 @@ class Dispatch:
             case replies.Send():
                 size = f"{len(reply.text)} characters"
                 self._tell(Step.REPLY, size, connection, request_id)
-                asked.answer(reply.text)
             case replies.Silence():
                 summary = f"none: {reply.reason}"
                 self._tell(Step.REPLY, summary, connection, request_id, reply.cause)
-                asked.answer(None)
             case replies.ErrorFrame():
                 self._tell(
                     Step.ERROR,
@@ -252,13 +268,12 @@ class Dispatch:
                     reply.cause,
                     detail={"frame": str(reply.message)},
                 )
-                frame = replies.error_frame(reply.message, connection.connection_id, request_id)
-                asked.answer(frame)
             case _:
                 assert_never(reply)
 
     def _failed(self, asked: "_Asked", error: Exception) -> None:
         """The engine itself failed."""
+        self._tell_choice(asked)
         connection, request_id = asked.connection, asked.message.request_id
         client = f"{connection.connection_id} from {connection.source_ip}"
         _logger.error("A message of %s failed", client, exc_info=error)
@@ -334,6 +349,27 @@ def _exchange(
         source_arn=source_arn,
         variables=stage.settings.variables,
     )
+
+
+def _weigh(route: Route, outcome: Result) -> replies.Reply:
+    """What the client gets for what an integration gave."""
+    match outcome:
+        case InvokeResult():
+            return replies.for_route(route, outcome)
+        case TimedOut():
+            return replies.MESSAGE_TIMED_OUT
+        case Unreachable():
+            return replies.ErrorFrame(
+                message=replies.FrameMessage.INTERNAL_SERVER_ERROR,
+                reason=f"{outcome.reason} [5.33]",
+                cause=outcome.cause,
+            )
+        case replies.Rejection():
+            return outcome.frame()
+        case replies.BackendResponse():
+            return replies.backend_reply(route, outcome)
+        case _:
+            assert_never(outcome)
 
 
 def _short(reason: str) -> str:

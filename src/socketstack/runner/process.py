@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final
+from typing import Final, NamedTuple
 
 from socketstack.clock import Clock
 from socketstack.core.model import FailureKind, InvokeResult, Json
@@ -93,6 +93,17 @@ class Call:
         self.done(outcome)
 
 
+class _Ended(NamedTuple):
+    """A call whose last lines are still to be written."""
+
+    request_id: str
+    figures: reports.Figures
+    tail: list[str]
+    """Gets the last lines of the call's log."""
+    lines: Sequence[str] = ()
+    """What is said before Lambda's own last lines."""
+
+
 class State(Enum):
     """Where a process stands."""
 
@@ -138,6 +149,7 @@ class FunctionProcess:
         self._loop = asyncio.get_running_loop()
         self._call: Call | None = None
         self._is_begun = False
+        self._unlogged: _Ended | None = None
         self._is_cold = True
         self._alarm = Alarm(self._time_out)
         self._started_seconds = self._began_seconds = clock.monotonic_seconds()
@@ -170,7 +182,7 @@ class FunctionProcess:
         if self._is_cold and self._init_ms > INIT_MAX_MS:
             # AWS loads the handler a second time then, within the call's own time.
             allowed_ms -= round(self._init_ms)
-        self._begin(call)
+        self._began_seconds = self._clock.monotonic_seconds()
         call.is_limited = self._has_limits
         head = "\n".join(
             (
@@ -183,23 +195,11 @@ class FunctionProcess:
         length = len(head).to_bytes(_HEAD_LENGTH_BYTES, "big")
         self._channel.send(Sent.CALL, length, head, call.payload)
         self._limit(allowed_ms)
+        self._log_begin(call)  # after the process has got it: it need not wait for that
 
     def _limit(self, allowed_ms: float) -> None:
         if self._has_limits:
             self._alarm.set(max(allowed_ms, 0) / 1000)
-
-    def _begin(self, call: Call) -> None:
-        """Open the call's part of the log; a call that never reaches its process has one too."""
-        if not self._is_begun:
-            self._is_begun = True
-            self._began_seconds = self._clock.monotonic_seconds()
-            line = reports.start_line(
-                call.request_id,
-                call.function.version,
-                self._clock.now_ms(),
-                is_json=self._is_json,
-            )
-            self._log.begin(call.request_id, line)
 
     def _finish(
         self,
@@ -210,26 +210,32 @@ class FunctionProcess:
         status: str = "",
         error_type: str = "",
     ) -> None:
-        ended = self._settle(payload, failure, lines=lines, status=status, error_type=error_type)
-        if ended is not None:
-            call, result = ended
-            call.answer(result)
+        """End the present call, where there is one, without an answer of the process."""
+        call = self._call
+        if call is None:
+            return
+        if not self._is_begun:
+            self._began_seconds = self._clock.monotonic_seconds()
+            self._log_begin(call)
+        result = self._settle(
+            call, payload, failure, lines=lines, status=status, error_type=error_type
+        )
+        self._log_end()
+        call.answer(result)
 
     def _settle(
         self,
+        call: Call,
         payload: bytes,
         failure: FailureKind | None,
         *,
         lines: Sequence[str] = (),
         status: str = "",
         error_type: str = "",
-    ) -> tuple[Call, InvokeResult] | None:
-        """End the present call's part of the log; the call and its result, None without one."""
-        call, self._call = self._call, None
+    ) -> InvokeResult:
+        """What the present call gave. It is the present one no more; ``_log_end`` is due."""
+        self._call = None
         self._alarm.clear()
-        if call is None:
-            return None
-        self._begin(call)
         duration_ms = (self._clock.monotonic_seconds() - self._began_seconds) * 1000
         figures = reports.Figures(
             duration_ms=duration_ms,
@@ -239,19 +245,40 @@ class FunctionProcess:
             status=status,
             error_type=error_type,
         )
-        now_ms = self._clock.now_ms()
-        ends = reports.end_lines(call.request_id, figures, now_ms, is_json=self._is_json)
+        tail: list[str] = []
+        self._unlogged = _Ended(call.request_id, figures, tail, lines)
         result = InvokeResult(
             payload=payload,
             failure=failure,
-            log_lines=self._log.end([*lines, *ends]),
+            log_lines=tail,
             request_id=call.request_id,
             executed_version=call.function.version,
             is_cold=self._is_cold,
             duration_ms=duration_ms,
         )
         self._is_cold = False
-        return call, result
+        return result
+
+    # The call's part of the log
+
+    def _log_begin(self, call: Call) -> None:
+        """Open it, once; a call that never reaches its process has one too."""
+        self._log_end()
+        self._is_begun = True
+        now_ms = self._clock.now_ms()
+        line = reports.start_line(
+            call.request_id, call.function.version, now_ms, is_json=self._is_json
+        )
+        self._log.begin(call.request_id, line)
+
+    def _log_end(self) -> None:
+        """Close the one that is open: before anything else is logged, and before the turn ends."""
+        ended, self._unlogged = self._unlogged, None
+        if ended is None:
+            return
+        now_ms = self._clock.now_ms()
+        ends = reports.end_lines(ended.request_id, ended.figures, now_ms, is_json=self._is_json)
+        ended.tail.extend(self._log.end([*ended.lines, *ends]))
 
     # What the process says
 
@@ -272,13 +299,15 @@ class FunctionProcess:
     def _answered(self, body: bytes, failure: FailureKind | None) -> None:
         # The process wrote its output before its answer, so all of it is in the pipe by now.
         self._drain()
-        ended = self._settle(body, failure)
-        # Free first: what the caller does next may need a process again.
+        call = self._call
+        assert call is not None, "a busy process has a call"
+        result = self._settle(call, body, failure)
+        # Free first: what the caller does next may need a process again. And answer before
+        # anything is logged: whoever waits need not wait for that.
         self._set_idle()
         self._on_free(self)
-        if ended is not None:
-            call, result = ended
-            call.answer(result)
+        call.answer(result)
+        self._log_end()
 
     def _ready(self, *, is_borrowing: bool) -> None:
         if not is_borrowing:
