@@ -1,17 +1,11 @@
-"""Integrations of all types over real sockets: what backends get, and what clients get of it."""
+"""Integrations over real sockets: templates, functions and services, and what clients get of it."""
 
-import asyncio
-import base64
 import json
 import socket
-import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import trustme
-from aiohttp import web
 from dataplane_world import (
     ACCOUNT,
     API,
@@ -30,25 +24,30 @@ from dataplane_world import (
     soon,
 )
 from http_backend import HttpBackend, http_backend, json_answer
-from websockets.asyncio.client import ClientConnection
+from integrations_bench import (
+    CHAT,
+    INTERNAL,
+    ROLE,
+    SQS,
+    answer_to,
+    ask,
+    checked,
+    integration,
+    message_of,
+    mock,
+    response,
+    to,
+)
 
 from socketstack.core.model import (
     AccessLogging,
     ExecutionLogging,
-    Integration,
-    IntegrationResponse,
     IntegrationType,
     LoggingLevel,
-    Route,
     StageLogging,
 )
 from socketstack.core.service_calls import ServiceAnswer, ServiceRefusal
 from socketstack.trace import Step
-
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/caller"
-SQS = f"arn:aws:apigateway:{REGION}:sqs:path/{ACCOUNT}/jobs"
-OK_TEMPLATE = {"$default": '{"statusCode": 200}'}
-INTERNAL = "Internal server error"
 
 
 @pytest.fixture
@@ -63,56 +62,6 @@ async def backend() -> AsyncIterator[HttpBackend]:
     """An HTTP server to call."""
     async with http_backend() as backend:
         yield backend
-
-
-def response(key: str = "$default", template: str | None = None, **members: Any) -> Any:
-    """An integration response; ``template`` is for ``$default``."""
-    templates = {} if template is None else {"$default": template}
-    return IntegrationResponse(
-        **{"integration_response_key": key, "response_templates": templates} | members
-    )
-
-
-def integration(kind: str, uri: str | None = None, **members: Any) -> Integration:
-    """An integration of a type."""
-    members.setdefault("responses", (response(),))
-    return Integration(
-        integration_id="int001",
-        integration_type=IntegrationType(kind),
-        integration_uri=uri,
-        **members,
-    )
-
-
-def mock(**members: Any) -> Integration:
-    """A MOCK integration that answers with 200."""
-    return integration("MOCK", **{"request_templates": OK_TEMPLATE} | members)
-
-
-def to(called: Integration, key: str = "$default", **members: Any) -> Route:
-    """A two-way route to an integration."""
-    return route(key, integration=called, **{"is_two_way": True} | members)
-
-
-async def ask(client: ClientConnection, text: str) -> str:
-    """Send one message and wait for one."""
-    await client.send(text)
-    got = await soon(client.recv())
-    assert isinstance(got, str)
-    return got
-
-
-async def answer_to(world: World, text: str) -> str:
-    """What a new client gets for one message."""
-    async with world.connect() as client:
-        return await ask(client, text)
-
-
-def message_of(frame: str) -> str:
-    """The message of an error frame."""
-    document = json.loads(frame)
-    assert set(document) == {"message", "connectionId", "requestId"}, frame
-    return str(document["message"])
 
 
 # MOCK
@@ -285,308 +234,6 @@ async def test_unmatched_message_passes_as_configured(
         assert message_of(got) == "Unsupported Media Type"
         assert backend.received == []
         assert "[5.40]" in world.summaries(Step.ERROR)[0]
-
-
-# HTTP_PROXY and HTTP
-
-
-async def test_http_proxy_sends_the_text_and_returns_the_body(
-    world: World, backend: HttpBackend
-) -> None:
-    """The message is the request's body, the backend's body the reply, unchanged. 5.29, 5.60."""
-    called = integration("HTTP_PROXY", f"{backend.url}/in?x=1", integration_method="PUT")
-    world.deploy(to(called))
-
-    assert await answer_to(world, '{"é": [1,  2]}') == '{"é": [1,  2]}'
-
-    received = backend.received[0]
-    assert (received.method, received.path) == ("PUT", "/in?x=1")
-    assert received.body == '{"é": [1,  2]}'.encode()
-    assert received.header("User-Agent") == f"AmazonAPIGateway_{API}"
-    assert received.header("Cookie") is None
-
-
-async def test_http_proxy_ignores_templates_and_integration_responses(
-    world: World, backend: HttpBackend
-) -> None:
-    """Proxy types know neither request templates nor integration responses. 5.49."""
-    called = integration(
-        "HTTP_PROXY",
-        backend.url,
-        passthrough_behavior="NEVER",
-        request_templates={"$default": "changed"},
-        responses=(response(template="changed too"),),
-    )
-    world.deploy(to(called))
-
-    assert await answer_to(world, "as it is") == "as it is"
-
-
-async def test_http_proxy_returns_bodies_of_all_statuses(
-    world: World, backend: HttpBackend
-) -> None:
-    """A backend's error is its answer, and redirects are not followed. 5.29."""
-    world.deploy(to(integration("HTTP_PROXY", backend.url)))
-    backend.answer = web.Response(status=503, text="busy")
-    assert await answer_to(world, "x") == "busy"
-
-    backend.answer = web.Response(status=302, text="elsewhere", headers={"Location": backend.url})
-    assert await answer_to(world, "x") == "elsewhere"
-
-    assert len(backend.received) == 2
-
-
-async def test_parameters_are_mapped(world: World, backend: HttpBackend) -> None:
-    """Headers, query and path come from body, context, stage variables and texts. 5.60, 5.61."""
-    called = integration(
-        "HTTP_PROXY",
-        f"{backend.url}/rooms/{{room}}/x",
-        request_parameters={
-            "integration.request.header.connectionId": "context.connectionId",
-            "integration.request.header.ip": "context.identity.sourceIp",
-            "integration.request.header.Content-Type": "'text/x'",
-            "integration.request.querystring.who": "route.request.body.user.name",
-            "integration.request.querystring.all": "route.request.body.list[*].n",
-            "integration.request.querystring.none": "route.request.body.nothing",
-            "integration.request.querystring.env": "stageVariables.env",
-            "integration.request.path.room": "route.request.body.room",
-        },
-    )
-    world.deploy(to(called), variables={"env": "a&b"})
-
-    await answer_to(world, '{"room":"../a b?c","user":{"name":"zoë"},"list":[{"n":1},{"n":2}]}')
-
-    received = backend.received[0]
-    assert received.header("connectionId") == _connection_id(world)
-    assert received.header("ip") == "127.0.0.1"
-    assert received.header("Content-Type") == "text/x"
-    path, _, query = received.path.partition("?")
-    assert path == "/rooms/..%2Fa%20b%3Fc/x"
-    assert query == "who=zo%C3%AB&all=%5B1,+2%5D&env=a%26b"
-
-
-def _connection_id(world: World) -> str:
-    """The connection that the last message came on."""
-    return next(e.connection_id for e in reversed(world.events) if e.step is Step.MESSAGE)
-
-
-async def test_header_with_line_breaks_is_not_sent(world: World, backend: HttpBackend) -> None:
-    """A message cannot write headers of its own into the backend's request."""
-    called = integration(
-        "HTTP_PROXY",
-        backend.url,
-        request_parameters={"integration.request.header.x": "route.request.body.x"},
-    )
-    world.deploy(to(called))
-
-    got = await answer_to(world, json.dumps({"x": "a\r\nAdmin: yes"}))
-
-    assert message_of(got) == INTERNAL
-    assert backend.received == []
-
-
-async def test_host_cannot_come_from_a_message(world: World, backend: HttpBackend) -> None:
-    """A path parameter in the host's place calls nobody."""
-    called = integration(
-        "HTTP_PROXY",
-        "http://{host}/x",
-        request_parameters={"integration.request.path.host": "route.request.body.host"},
-    )
-    world.deploy(to(called))
-
-    got = await answer_to(world, json.dumps({"host": f"localhost:{backend.port}"}))
-
-    assert message_of(got) == INTERNAL
-    assert backend.received == []
-
-
-async def test_http_maps_request_and_response(world: World, backend: HttpBackend) -> None:
-    """HTTP sends what the request template makes, and replies what the response template makes."""
-    backend.answer = json_answer({"total": 3, "items": ["a", "b"]}, 201, X_Kind="list")
-    called = integration(
-        "HTTP",
-        "${stageVariables.base}/list",
-        request_templates={"$default": '{"from":"$context.connectionId","q":$input.json(\'$.q\')}'},
-        responses=(
-            response(
-                "/2\\d\\d/",
-                None,
-                template_selection_expression="${integration.response.header.x-kind}",
-                response_templates={
-                    "list": "#set($r = $input.path('$'))$r.total of $stageVariables.name:"
-                    "#foreach($i in $r.items) $i#if($foreach.hasNext),#end#end ($context.status)",
-                    "$default": "wrong",
-                },
-            ),
-            response("$default", "failed"),
-        ),
-    )
-    world.deploy(to(called), variables={"base": backend.url, "name": "things"})
-
-    got = await answer_to(world, '{"q":"x"}')
-
-    assert got == "3 of things: a, b (201)"
-    sent = json.loads(backend.received[0].body)
-    assert sent == {"from": _connection_id(world), "q": "x"}
-
-
-async def test_response_template_can_be_chosen_by_the_message(
-    world: World, backend: HttpBackend
-) -> None:
-    """The response's selection reads the message, the status and the answer. 5.59."""
-    backend.answer = json_answer({"kind": "k"}, 200)
-    chosen = response(
-        "$default",
-        None,
-        template_selection_expression="${request.body.lang}-${integration.response.statuscode}"
-        "-${integration.response.body.kind}",
-        response_templates={"de-200-k": "gut", "$default": "good"},
-    )
-    world.deploy(to(integration("HTTP", backend.url, responses=(chosen,))))
-
-    assert await answer_to(world, '{"lang":"de"}') == "gut"
-    assert await answer_to(world, '{"lang":"en"}') == "good"
-
-
-async def test_response_without_template_passes_the_body(
-    world: World, backend: HttpBackend
-) -> None:
-    """An integration response without a fitting template passes the backend's body on."""
-    backend.answer = web.Response(text="raw \u00e9")
-    world.deploy(to(integration("HTTP", backend.url)))
-
-    assert await answer_to(world, "{}") == "raw \u00e9"
-
-
-async def test_content_is_converted(world: World, backend: HttpBackend) -> None:
-    """Base64 from the client becomes bytes, bytes of the backend become base64. 5.69, 5.70."""
-    data = bytes(range(256))
-    called = integration(
-        "HTTP",
-        backend.url,
-        content_handling_strategy="CONVERT_TO_BINARY",
-        responses=(response(content_handling_strategy="CONVERT_TO_TEXT"),),
-    )
-    world.deploy(to(called))
-
-    got = await answer_to(world, base64.b64encode(data).decode())
-
-    assert backend.received[0].body == data
-    assert base64.b64decode(got) == data
-
-
-async def test_text_that_is_no_base64_cannot_become_binary(
-    world: World, backend: HttpBackend
-) -> None:
-    """What cannot be decoded is an error, and nothing is called. 5.69."""
-    called = integration("HTTP", backend.url, content_handling_strategy="CONVERT_TO_BINARY")
-    function = proxy("echo", content_handling_strategy="CONVERT_TO_BINARY")
-    world.deploy(to(called), to(function, "function"))
-
-    assert message_of(await answer_to(world, "no base64!")) == INTERNAL
-    assert message_of(await answer_to(world, '{"action":"function"}')) == INTERNAL
-    assert backend.received == []
-    assert world.runner.calls == []
-
-
-async def test_function_is_told_that_its_body_is_binary(world: World) -> None:
-    """With CONVERT_TO_BINARY a proxy function gets the base64 marked as such. 5.69."""
-    world.deploy(to(proxy("echo", content_handling_strategy="CONVERT_TO_BINARY")))
-
-    assert await answer_to(world, "AAEC") == "AAEC"
-
-    event = world.calls("echo")[0]
-    assert (event["body"], event["isBase64Encoded"]) == ("AAEC", True)
-
-
-async def test_certificate_is_verified(world: World) -> None:
-    """A backend whose certificate nobody vouches for gets no request; one that we trust does."""
-    stranger = trustme.CA().issue_cert("localhost")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    stranger.configure_cert(context)
-    async with (
-        http_backend(context) as unknown,
-        http_backend(world.authority.server_context()) as known,
-    ):
-        world.deploy(
-            to(integration("HTTP_PROXY", unknown.url), "unknown"),
-            to(integration("HTTP_PROXY", known.url), "known"),
-        )
-
-        assert message_of(await answer_to(world, '{"action":"unknown"}')) == INTERNAL
-        assert unknown.received == []
-        assert await answer_to(world, '{"action":"known"}') == '{"action":"known"}'
-
-
-async def test_slow_backend_gives_the_timeout_frame(world: World, backend: HttpBackend) -> None:
-    """A backend beyond the integration's own time gives the timeout frame. 5.35."""
-    began, release = asyncio.Event(), asyncio.Event()
-
-    async def hang(request: web.BaseRequest) -> web.StreamResponse:
-        began.set()
-        await release.wait()
-        return web.Response()
-
-    backend.answer = hang
-    world.deploy(to(integration("HTTP_PROXY", backend.url, timeout_ms=300)))
-
-    got = await answer_to(world, "x")
-    release.set()
-
-    assert message_of(got) == "Endpoint request timed out"
-    assert began.is_set()
-
-
-@pytest.mark.parametrize(
-    ("uri", "members", "why"),
-    [
-        pytest.param("http://localhost:1/", {}, "did not answer", id="nobody-listens"),
-        pytest.param("http://no.such.host.invalid/", {}, "did not answer", id="no-such-host"),
-        pytest.param("file:///etc/passwd", {}, "http://", id="file"),
-        pytest.param("http://", {}, "host", id="no-host"),
-        pytest.param("${stageVariables.nothing}", {}, "not set", id="no-variable"),
-        pytest.param(
-            "http://localhost/", {"connection_type": "VPC_LINK"}, "VPC links", id="1.59-vpc-link"
-        ),
-    ],
-)
-async def test_backend_that_cannot_be_called_gives_the_error_frame(
-    world: World, uri: str, members: dict[str, Any], why: str
-) -> None:
-    """Nothing tells the client what is wrong; the trace tells the person at this machine."""
-    world.deploy(to(integration("HTTP_PROXY", uri, **members)))
-
-    assert message_of(await answer_to(world, "x")) == INTERNAL
-    assert why in world.summaries(Step.ERROR)[0]
-
-
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "x.localhost", "0.0.0.0", "[::1]"])
-async def test_engine_does_not_call_itself(world: World, host: str) -> None:
-    """The engine's own address is no backend: on AWS nothing is there."""
-    world.deploy(to(integration("HTTP_PROXY", f"http://{host}:{world.port}/{STAGE}")))
-
-    assert message_of(await answer_to(world, "x")) == INTERNAL
-    assert "own address" in world.summaries(Step.ERROR)[0]
-
-
-async def test_endless_answer_is_given_up(world: World, backend: HttpBackend) -> None:
-    """An answer beyond API Gateway's limit is an error and is not kept."""
-
-    async def pour(request: web.BaseRequest) -> web.StreamResponse:
-        answer = web.StreamResponse()
-        await answer.prepare(request)
-        chunk = b"x" * 262_144
-        try:
-            while True:
-                await answer.write(chunk)
-        except ConnectionError:
-            return answer
-
-    backend.answer = pour
-    world.deploy(to(integration("HTTP_PROXY", backend.url)))
-
-    assert message_of(await answer_to(world, "x")) == INTERNAL
-    assert "larger than" in world.summaries(Step.ERROR)[0]
 
 
 # AWS with a function
@@ -796,117 +443,6 @@ async def test_service_that_refuses_gives_the_error_frame(world: World) -> None:
 
     assert message_of(await answer_to(world, "{}")) == INTERNAL
     assert "the role may not" in world.summaries(Step.ERROR)[0]
-
-
-# Models
-
-
-CHAT = json.dumps(
-    {
-        "$schema": "http://json-schema.org/draft-04/schema#",
-        "type": "object",
-        "required": ["text"],
-        "properties": {"text": {"type": "string", "maxLength": 5}},
-    }
-)
-
-
-def checked(called: Integration, expression: str = "chat", **models: str) -> Route:
-    """A route whose messages must match a model."""
-    return to(
-        called,
-        model_selection_expression=expression,
-        request_models={name.replace("default", "$default"): text for name, text in models.items()},
-    )
-
-
-@pytest.mark.parametrize("kind", ["AWS_PROXY", "HTTP_PROXY", "MOCK"])
-async def test_message_that_does_not_match_calls_nothing(
-    world: World, backend: HttpBackend, kind: str
-) -> None:
-    """A failed validation gives `Bad request body`, whatever the integration. 5.36, 5.74."""
-    called = {
-        "AWS_PROXY": proxy("echo"),
-        "HTTP_PROXY": integration("HTTP_PROXY", backend.url),
-        "MOCK": mock(responses=(response(template="passed"),)),
-    }[kind]
-    world.deploy(checked(called, chat=CHAT))
-
-    async with world.connect() as client:
-        for bad in ('{"text": 1}', "{}", "no json", "[]", '{"text":"too long"}'):
-            assert message_of(await ask(client, bad)) == "Bad request body"
-        assert world.runner.calls == []
-        assert backend.received == []
-        good = await ask(client, '{"text":"hi"}')
-
-    assert good == ("passed" if kind == "MOCK" else '{"text":"hi"}')
-    assert "#/text" in world.summaries(Step.ERROR)[0]
-
-
-@pytest.mark.parametrize(
-    ("text", "passes"),
-    [
-        pytest.param('{"kind":"chat","text":"hi"}', True, id="key"),
-        pytest.param('{"kind":"chat"}', False, id="key-fails"),
-        pytest.param('{"kind":"other"}', True, id="default"),
-        pytest.param("{}", True, id="no-key-default"),
-        pytest.param('{"kind":"other","strict":1}', False, id="default-fails"),
-    ],
-)
-async def test_model_is_chosen_by_the_expression(world: World, text: str, *, passes: bool) -> None:
-    """The expression gives the model's key, else $default is taken. 5.72."""
-    default = '{"properties": {"strict": {"type": "string"}}}'
-    world.deploy(checked(proxy("echo"), "$request.body.kind", chat=CHAT, default=default))
-
-    got = await answer_to(world, text)
-
-    assert (got == text) is passes
-    assert len(world.calls("echo")) == int(passes)
-
-
-async def test_no_model_for_a_key_fails(world: World) -> None:
-    """Without a model for the key and without $default validation fails. 5.73."""
-    world.deploy(checked(proxy("echo"), "$request.body.kind", chat=CHAT))
-
-    assert message_of(await answer_to(world, '{"kind":"other"}')) == "Bad request body"
-    assert world.runner.calls == []
-    assert "no model for the key 'other'" in world.summaries(Step.ERROR)[0]
-
-
-async def test_models_without_an_expression_check_nothing(world: World) -> None:
-    """Models count only with a selection expression. 5.71."""
-    world.deploy(to(proxy("echo"), request_models={"$default": CHAT}))
-
-    assert await answer_to(world, "anything") == "anything"
-
-
-async def test_model_may_refer_to_another_of_its_api(world: World) -> None:
-    """A schema follows its own definitions and the API's other models, and nothing else. 1.74."""
-    url = f"https://apigateway.amazonaws.com/restapis/{API}/models/Text"
-    schema = {
-        "definitions": {"n": {"type": "integer"}},
-        "properties": {"text": {"$ref": url}, "n": {"$ref": "#/definitions/n"}},
-    }
-    world.deploy(
-        checked(proxy("echo"), chat=json.dumps(schema)),
-        models={"Text": '{"type":"string"}'},
-    )
-
-    assert await answer_to(world, '{"text":"a","n":1}') == '{"text":"a","n":1}'
-    assert message_of(await answer_to(world, '{"text":1}')) == "Bad request body"
-    assert message_of(await answer_to(world, '{"n":"1"}')) == "Bad request body"
-
-
-async def test_model_that_cannot_be_applied_lets_nothing_pass(
-    world: World, backend: HttpBackend
-) -> None:
-    """A schema that leads elsewhere is not fetched, and no message matches it."""
-    schema = json.dumps({"$ref": f"{backend.url}/schema.json"})
-    world.deploy(checked(proxy("echo"), chat=schema))
-
-    assert message_of(await answer_to(world, "{}")) == "Bad request body"
-    assert backend.received == []
-    assert world.runner.calls == []
 
 
 # What goes wrong in templates
