@@ -11,7 +11,8 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
@@ -39,11 +40,17 @@ class SignedRequest:
     query: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    _by_name: dict[str, list[str]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def values(self, name: str) -> list[str]:
         """All values of a header, in the order sent."""
-        wanted = name.lower()
-        return [value for key, value in self.headers if key.lower() == wanted]
+        by_name = self._by_name
+        if not by_name:  # a signature asks for a dozen headers, and most requests have none
+            for key, value in self.headers:
+                by_name.setdefault(key.lower(), []).append(value)
+        return by_name.get(name.lower(), [])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +91,16 @@ def string_to_sign(canonical: str, timestamp: str, scope: Scope) -> str:
 
 def signature_of(text: str, secret: str, scope: Scope) -> str:
     """The signature of a string to sign, in hexadecimal digits."""
+    key = _signing_key(secret, scope)
+    return hmac.digest(key, text.encode(errors="surrogateescape"), "sha256").hex()
+
+
+@lru_cache(maxsize=256)  # the same all day, for every request of a key
+def _signing_key(secret: str, scope: Scope) -> bytes:
     key = f"AWS4{secret}".encode()
     for part in (scope.date, scope.region, scope.service, TERMINATOR):
         key = hmac.digest(key, part.encode(), "sha256")
-    return hmac.digest(key, text.encode(errors="surrogateescape"), "sha256").hex()
+    return key
 
 
 def without_values(canonical: str) -> str:
@@ -106,6 +119,7 @@ def _header(request: SignedRequest, name: str) -> str:
     return ",".join(_SPACES.sub(" ", value).strip(" ") for value in values)
 
 
+@lru_cache(maxsize=256)  # functions push to the same connections again and again
 def _path(path: str, *, is_s3: bool) -> str:
     if is_s3:
         return quote(unquote_to_bytes(path), safe=f"/{_UNRESERVED}") or "/"
