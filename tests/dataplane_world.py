@@ -233,6 +233,7 @@ class World:
         rooms = Rooms(
             upgrade=self.data_plane.upgrade,
             connections=self.data_plane.connections,
+            post=self.data_plane.post,
             control_plane=_nobody,
             invoke=_nobody,
             own=_nobody,
@@ -240,7 +241,7 @@ class World:
         )
         door = FrontDoor(rooms, is_custom_domain=lambda name: self._custom_domain(name) is not None)
         self.web = web.Server(door.handle)
-        connections = guarded(self.web, auto_decompress=False, access_log=None)
+        connections = guarded(self.web, door.at_once, auto_decompress=False, access_log=None)
         self._listener = Listener(bound, connections, self.authority.server_context)
 
     def _custom_domain(self, host_name: str) -> str | None:

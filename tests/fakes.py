@@ -113,13 +113,13 @@ class FakePeer:
         self.sent: list[bytes] = []
         self.closed: tuple[int, str] | None = None
 
-    async def send(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         """Keep the message; Gone after close."""
         if self.closed is not None:
             raise Gone
         self.sent.append(data)
 
-    async def close(self, code: int, reason: str) -> None:
+    def close(self, code: int, reason: str) -> None:
         """Keep code and reason."""
         self.closed = (code, reason)
 

@@ -186,8 +186,9 @@ class Engine:
         )
         services.app.replace_service("apigateway", api_keys.handle)
         self.trace.subscribe(self._close_removed)
-        self._web = web.Server(self._front_door(plane, invoke).handle, request_factory=_request)
-        connections = guarded(self._web, auto_decompress=False, access_log=None)
+        door = self._front_door(plane, invoke)
+        self._web = web.Server(door.handle, request_factory=_request)
+        connections = guarded(self._web, door.at_once, auto_decompress=False, access_log=None)
         self._listener = Listener(self._bound, connections, authority.server_context)
         self._listener.start()
 
@@ -287,6 +288,7 @@ class Engine:
         rooms = Rooms(
             upgrade=self.data_plane.upgrade,
             connections=self.data_plane.connections,
+            post=self.data_plane.post,
             control_plane=self._guarded(control_plane.handle, "apigateway"),
             invoke=AwsWeb(invoke.handle, self._refusal("lambda")).handle,
             own=inspector.handle,

@@ -13,16 +13,21 @@ the query string of an unsigned GET.
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
+from yarl import URL
 
 from socketstack.core import addressing
 from socketstack.core.causes import Cause
+from socketstack.dataplane.shortcut import Answer
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Post = Callable[[RawRequestMessage, bytes, str], web.Response]
 Refusal = tuple[Cause, str]
 """Why a request may not pass: the cause, and what its sender reads."""
 
@@ -43,6 +48,8 @@ class Rooms:
 
     upgrade: Handler
     connections: Handler
+    post: Post
+    """The POSTs among them whose whole body is there."""
     control_plane: Handler
     invoke: Handler
     own: Handler
@@ -70,16 +77,29 @@ class FrontDoor:
         """Answer one request of any kind."""
         if is_upgrade(request):
             return await self._rooms.upgrade(request)
-        refusal = self.refusal(request)
+        refusal = self._refusal(request.method, request.headers, request.rel_url)
         if refusal is not None:
             cause, message = refusal
             self._tell(cause, message)
             return web.json_response({"message": message, "code": cause.code}, status=403)
         return await self._room(request)(request)
 
-    def refusal(self, request: web.BaseRequest) -> Refusal | None:
+    def at_once(self, message: RawRequestMessage) -> Answer | None:
+        """What answers a request in the turn of the loop that reads it; None when nothing does.
+
+        Functions post to connections by the thousand. Who may not pass is refused by ``handle``.
+        """
+        if (
+            message.method == "POST"
+            and addressing.is_management_path(message.url.raw_path)
+            and self._refusal(message.method, message.headers, message.url) is None
+        ):
+            return partial(self._rooms.post, message)
+        return None
+
+    def _refusal(self, method: str, headers: Mapping[str, str], url: URL) -> Refusal | None:
         """Why a request that is no WebSocket upgrade may not pass, or None."""
-        host = request.headers.get("Host", "")
+        host = headers.get("Host", "")
         name = _without_port(host)
         if not self._is_known(name):
             message = (
@@ -87,7 +107,7 @@ class FrontDoor:
                 "or name this host in SOCKETSTACK_ALLOWED_HOSTS."
             )
             return Cause.UNKNOWN_HOST, message
-        return _page_refusal(request, host) or self._unsigned_refusal(request, name)
+        return _page_refusal(headers, host) or _unsigned_refusal(method, headers, url, name)
 
     def _is_known(self, name: str) -> bool:
         return (
@@ -97,26 +117,6 @@ class FrontDoor:
             or _EXECUTE_API.fullmatch(name) is not None
             or self._is_custom_domain(name)
         )
-
-    def _unsigned_refusal(self, request: web.BaseRequest, name: str) -> Refusal | None:
-        """Why a request without a signature may not pass, or None."""
-        message = self._unsigned_problem(request, name)
-        return None if message is None else (Cause.UNSIGNED_CALL, message)
-
-    def _unsigned_problem(self, request: web.BaseRequest, name: str) -> str | None:
-        headers = request.headers
-        if headers.get("Authorization", "").startswith(_SIGNED):
-            return None
-        if not _is_loopback(name):
-            return (
-                f"Forbidden: calls to {name!r} must be signed in their Authorization header. "
-                "Use localhost for others."
-            )
-        if "Upgrade-Insecure-Requests" in headers and "Sec-Fetch-Site" not in headers:
-            return "Forbidden: a browser that does not say where it comes from may not call this."
-        if request.method != "POST" and "Action" in request.query:
-            return "Forbidden: an action in the address of an unsigned request is not taken."
-        return None
 
     def _room(self, request: web.BaseRequest) -> Handler:
         if addressing.is_management_path(request.rel_url.raw_path):
@@ -143,14 +143,37 @@ class FrontDoor:
 _SCHEMES: Final = ("http", "https")
 
 
-def _page_refusal(request: web.BaseRequest, host: str) -> Refusal | None:
+def _page_refusal(headers: Mapping[str, str], host: str) -> Refusal | None:
     """Why a request that a page made may not pass, or None."""
-    origin = request.headers.get("Origin")
+    origin = headers.get("Origin")
     if origin is not None and origin.lower() not in {f"{s}://{host.lower()}" for s in _SCHEMES}:
         return Cause.FOREIGN_PAGE, f"Forbidden: a page of {origin} may not call the engine."
-    site = request.headers.get("Sec-Fetch-Site", "none")
+    site = headers.get("Sec-Fetch-Site", "none")
     if site not in _OWN_FETCH_SITES:
         return Cause.FOREIGN_PAGE, f"Forbidden: a {site} page may not call the engine."
+    return None
+
+
+def _unsigned_refusal(
+    method: str, headers: Mapping[str, str], url: URL, name: str
+) -> Refusal | None:
+    """Why a request without a signature may not pass, or None."""
+    message = _unsigned_problem(method, headers, url, name)
+    return None if message is None else (Cause.UNSIGNED_CALL, message)
+
+
+def _unsigned_problem(method: str, headers: Mapping[str, str], url: URL, name: str) -> str | None:
+    if headers.get("Authorization", "").startswith(_SIGNED):
+        return None
+    if not _is_loopback(name):
+        return (
+            f"Forbidden: calls to {name!r} must be signed in their Authorization header. "
+            "Use localhost for others."
+        )
+    if "Upgrade-Insecure-Requests" in headers and "Sec-Fetch-Site" not in headers:
+        return "Forbidden: a browser that does not say where it comes from may not call this."
+    if method != "POST" and "Action" in url.query:
+        return "Forbidden: an action in the address of an unsigned request is not taken."
     return None
 
 

@@ -28,7 +28,7 @@ Path = tuple[str, ...]
 class Peer(Protocol):
     """A socket seen through three methods."""
 
-    async def send(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         """Send one message.
 
         Raises ``Gone`` when the socket is closed, ``LimitExceeded`` when the client does not
@@ -36,7 +36,7 @@ class Peer(Protocol):
         """
         ...
 
-    async def close(self, code: int, reason: str) -> None:
+    def close(self, code: int, reason: str) -> None:
         """Close the socket; what then runs for it is not waited for."""
         ...
 

@@ -357,7 +357,7 @@ async def test_client_that_ignores_the_close_is_cut_off(world: World, *, secure:
 
     async with RawClient.connect(world, **options) as client:
         (entry,) = world.store.connections()
-        await entry.peer.close(1000, "")
+        entry.peer.close(1000, "")
         assert (await client.receive()).code == 1000
         with contextlib.suppress(ConnectionError):
             assert await client.ended()
@@ -370,8 +370,8 @@ async def test_first_cause_wins(world: World) -> None:
     async with RawClient.connect(world) as client:
         (entry,) = world.store.connections()
         client.send(closing(4001, b"mine"))
-        await entry.peer.close(1000, "")
-        await entry.peer.close(1000, "")
+        entry.peer.close(1000, "")
+        entry.peer.close(1000, "")
         await world.data_plane.close_api(API, None)
         first = await client.receive()
 
@@ -390,7 +390,7 @@ async def test_delete_reaches_a_client_whose_messages_all_hang(world: World) -> 
         client.send(frame(TEXT, b"x") * 200)
         await eventually(lambda: hanging.started == 64)
         (entry,) = world.store.connections()
-        await entry.peer.close(1000, "")
+        entry.peer.close(1000, "")
         assert (await client.receive()).code == 1000
         client.send(closing(1000))
         await eventually(lambda: world.disconnects() == [NORMALLY])
@@ -408,7 +408,7 @@ async def test_slow_reader_that_closes_is_cut_off(world: World) -> None:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
         (entry,) = world.store.connections()
         for _ in range(7):
-            await entry.peer.send(b"x" * 131_072)
+            entry.peer.send(b"x" * 131_072)
         client.send(closing(1000))
 
         assert await world.disconnected() == [(1000, "")]

@@ -8,7 +8,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
 
+from socketstack.dataplane.frames import guarded
 from socketstack.errors import ConfigError
 from socketstack.frontdoor import FrontDoor, Handler, Rooms
 from socketstack.listener import Listener, bind
@@ -23,12 +25,14 @@ class Front:
     def __init__(self, folder: Path) -> None:
         self.visits: list[str] = []
         names = ("upgrade", "connections", "control_plane", "invoke", "own", "other_services")
-        rooms = Rooms(**{name: self._room(name) for name in names})
+        rooms = Rooms(**{name: self._room(name) for name in names}, post=self._post)
         self.authority = LocalAuthority(folder, outside_bundle=None)
         self.bound = bind("127.0.0.1", 0)
         self.port = self.bound.getsockname()[1]
-        self.web = web.Server(FrontDoor(rooms, allowed_hosts=("engine",)).handle)
-        self.listener = Listener(self.bound, self.web, self.authority.server_context)
+        door = FrontDoor(rooms, allowed_hosts=("engine",))
+        self.web = web.Server(door.handle)
+        connections = guarded(self.web, door.at_once, access_log=None)
+        self.listener = Listener(self.bound, connections, self.authority.server_context)
 
     def _room(self, name: str) -> Handler:
         async def answer(request: web.BaseRequest) -> web.Response:
@@ -36,6 +40,11 @@ class Front:
             return web.Response(text=name)
 
         return answer
+
+    def _post(self, message: RawRequestMessage, body: bytes, source_ip: str) -> web.Response:
+        del message, body, source_ip
+        self.visits.append("post")
+        return web.Response(text="post")
 
     async def ask(self, path: str, *, method: str = "GET", **headers: str) -> tuple[int, str]:
         """One request; header names have underscores for hyphens."""
@@ -69,7 +78,8 @@ async def front(tmp_path: Path) -> AsyncIterator[Front]:
             "other_services",
             id="bucket-named-v2",
         ),
-        pytest.param("/dev/@connections/abc%3D", "POST", {}, "connections", id="connections"),
+        pytest.param("/dev/@connections/abc%3D", "GET", {}, "connections", id="connections"),
+        pytest.param("/dev/@connections/abc%3D", "POST", {}, "post", id="post"),
         pytest.param("/%40connections/abc%3D", "GET", {}, "connections", id="encoded"),
         pytest.param("/2015-03-31/functions/echo/invocations", "POST", {}, "invoke", id="invoke"),
         pytest.param("/2015-03-31/functions/echo", "GET", {}, "other_services", id="function"),
@@ -86,8 +96,8 @@ async def front(tmp_path: Path) -> AsyncIterator[Front]:
             "/dev/@connections/abc%3D",
             "POST",
             {"Host": "abc.execute-api.eu-west-1.amazonaws.com", **SIGNED},
-            "connections",
-            id="connections-by-aws-name",
+            "post",
+            id="post-by-aws-name",
         ),
         pytest.param(
             "/v2/apis",

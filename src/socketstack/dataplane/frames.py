@@ -17,7 +17,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from hashlib import sha1
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import EofStream, WSMessage, web
 from aiohttp._websocket.reader import WebSocketDataQueue
@@ -35,6 +35,10 @@ from aiohttp.web_protocol import RequestHandler
 
 from socketstack.core.limits import MESSAGE_MAX_BYTES
 from socketstack.dataplane.guard import FrameGuard
+from socketstack.dataplane.shortcut import FindAnswer, Shortcut
+
+if TYPE_CHECKING:
+    from aiohttp.http_parser import HttpParser
 
 _QUEUED_BYTES: Final = 64 * 1024
 """Beyond twice this, unread messages stop the reading of the socket."""
@@ -193,6 +197,35 @@ class GuardedHandler(RequestHandler):
 
     __slots__ = ()
 
+    def __init__(self, server: web.Server, *, find_answer: FindAnswer, **options: Any) -> None:
+        """``find_answer`` says what is answered without a task; ``options`` are aiohttp's own."""
+        super().__init__(server, **options)
+        assert self._parser is not None
+        # It is all of a parser that a connection uses.
+        self._parser = cast("HttpParser[Any]", Shortcut(self._parser, self, find_answer))
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is before the next one, and its answer would go out at once."""
+        waiter = self._waiter
+        return (
+            waiter is not None
+            and not waiter.done()
+            and not self._messages
+            and not self.writing_paused
+        )
+
+    @property
+    def remote(self) -> str:
+        """The client's address; empty when the system does not tell it."""
+        return str(self.peername[0]) if self.peername else ""
+
+    def reply(self, data: bytes) -> None:
+        """Write the whole answer to a request that aiohttp has not seen."""
+        assert self.transport is not None
+        self._next_keepalive_close_time = self._loop.time() + self.keepalive_timeout
+        self.transport.write(data)
+
     def hand_over(self, head: bytes) -> SocketProtocol:
         """Answer the handshake and leave the connection to a socket's protocol.
 
@@ -259,7 +292,9 @@ def switching_protocols(key: str, subprotocol: str | None) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-def guarded(server: web.Server, **options: Any) -> Callable[[], GuardedHandler]:
-    """Makes a server's connections; ``options`` are aiohttp's own."""
+def guarded(
+    server: web.Server, find_answer: FindAnswer, **options: Any
+) -> Callable[[], GuardedHandler]:
+    """Makes a server's connections; arguments as those of ``GuardedHandler``."""
     loop = asyncio.get_running_loop()
-    return lambda: GuardedHandler(server, loop=loop, **options)
+    return lambda: GuardedHandler(server, find_answer=find_answer, loop=loop, **options)

@@ -42,7 +42,7 @@ class Management:
         self._trace = trace
         self._throttling = throttling
 
-    async def post(self, target: ManagementTarget, data: bytes, request_id: str = "") -> None:
+    def post(self, target: ManagementTarget, data: bytes, request_id: str = "") -> None:
         """Send a message to a client. Rules 7.10, 7.16, 7.17.
 
         Raises ``Forbidden``, ``BadRequest``, ``Gone``, ``PayloadTooLarge``, ``LimitExceeded``.
@@ -54,7 +54,7 @@ class Management:
                 target, request_id, PayloadTooLarge(message), Cause.POST_TOO_LARGE, message
             )
         try:
-            await entry.peer.send(self._as_text(entry, data, request_id))
+            entry.peer.send(self._as_text(entry, data, request_id))
         except LimitExceeded as full:
             reason = f"{target.connection_id}: {full.message} [7.17]"
             raise self._refused(target, request_id, full, Cause.SLOW_READER, reason) from None
@@ -82,11 +82,11 @@ class Management:
             "lastActiveAt": _moment(entry.last_active_ms),
         }
 
-    async def delete(self, target: ManagementTarget, request_id: str = "") -> None:
+    def delete(self, target: ManagementTarget, request_id: str = "") -> None:
         """Close a connection. Rules 7.18, 7.27, 7.28."""
         entry = self._find(target, request_id)
         self._tell(entry, "deleted", request_id)
-        await entry.peer.close(1000, "Connection Closed Normally")
+        entry.peer.close(1000, "Connection Closed Normally")
 
     def _find(self, target: ManagementTarget, request_id: str) -> OpenConnection:
         self._check_address(target, request_id)

@@ -66,7 +66,8 @@ class Session:
 
     __slots__ = (
         *("_all_answered", "_clock", "_counts", "_dispatch", "_ending", "_inbox", "_is_reading"),
-        *("_on_over", "_state", "_store", "_tasks", "_trace", "_transport", "_unanswered"),
+        *("_on_over", "_posted", "_state", "_store", "_tasks", "_trace", "_transport"),
+        "_unanswered",
         "connection",
     )
 
@@ -99,15 +100,26 @@ class Session:
         self._unanswered = 0
         self._all_answered: asyncio.Future[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._posted: bytes | bytearray = b""
+        """Frames of posts that go out together at the end of this turn of the loop."""
         inbox.on_lost = self._leave_store
 
     # Peer
 
-    async def send(self, data: bytes) -> None:
-        """Post one message: ``Gone`` when closed, ``LimitExceeded`` when nobody reads it."""
-        self._write(data)
+    def send(self, data: bytes) -> None:
+        """Post one message: ``Gone`` when closed, ``LimitExceeded`` when nobody reads it.
 
-    async def close(self, code: int, reason: str) -> None:
+        It goes out in this turn of the loop, with all others that are posted in it: each would
+        cost a call of the system, and the poster waits for his answer and not for that.
+        """
+        frames = self._frames(data)
+        if self._posted:
+            self._posted += frames
+        else:
+            self._posted = bytearray(frames)
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def close(self, code: int, reason: str) -> None:
         """Close on behalf of the management API; code and reason are its own (7.27, 7.28)."""
         del code, reason
         self.end(Event.DELETED)
@@ -162,8 +174,7 @@ class Session:
         """Close from our side; the first cause wins, later ones change nothing."""
         if not self._forget(cause):
             return
-        if not self._transport.is_closing():
-            self._transport.write(close_frame(self._ending.status_code, self._ending.reason))
+        self._write(close_frame(self._ending.status_code, self._ending.reason))
         # The client answers with its own close frame; one that does not is cut off.
         asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._transport.abort)
         self._inbox.interrupt()
@@ -213,8 +224,8 @@ class Session:
             self.end(Event.PROTOCOL_ERROR)
             return
         ending = client_disconnect(code, message.extra or "")
-        if self._forget(Event.CLIENT_CLOSED, ending) and not self._transport.is_closing():
-            self._transport.write(close_frame(ending.status_code, ""))
+        if self._forget(Event.CLIENT_CLOSED, ending):
+            self._write(close_frame(ending.status_code, ""))
 
     def _forget(self, cause: Event, ending: Disconnect | None = None) -> bool:
         """Leave the Store for this cause; False when another one came first."""
@@ -265,7 +276,7 @@ class Session:
 
     def _reply(self, text: str) -> None:
         try:
-            self._write(text.encode())
+            self._write(self._frames(text.encode()))
         except Gone:
             self._counts.dropped_replies += 1
         except LimitExceeded:
@@ -281,13 +292,26 @@ class Session:
     def _pong(self, data: bytes) -> None:
         # Answers nobody reads must not pile up either.
         if self._transport.get_write_buffer_size() <= BUFFERED_MAX_BYTES:
-            self._transport.write(pong_frame(data))
+            self._write(pong_frame(data))
 
-    def _write(self, data: bytes) -> None:
+    def _frames(self, data: bytes) -> bytes:
+        """A message as it travels, when the client may have it now."""
         if self._state is not State.OPEN or self._transport.is_closing():
             raise Gone
-        if self._transport.get_write_buffer_size() + len(data) > BUFFERED_MAX_BYTES:
+        waiting = self._transport.get_write_buffer_size() + len(self._posted)
+        if waiting + len(data) > BUFFERED_MAX_BYTES:
             message = "The client does not read fast enough; its buffer is full."
             raise LimitExceeded(message)
-        self._transport.write(data_frames(data))
         self._store.touch(self.connection.connection_id, self._clock.now_ms())  # 6.09
+        return data_frames(data)
+
+    def _write(self, frames: bytes) -> None:
+        """Write to the client, behind what was posted before."""
+        self._flush()
+        if not self._transport.is_closing():
+            self._transport.write(frames)
+
+    def _flush(self) -> None:
+        posted, self._posted = self._posted, b""
+        if posted and not self._transport.is_closing():
+            self._transport.write(posted)

@@ -8,13 +8,14 @@ Rules: 2.06, 2.21 to 2.25, 2.29, 7.10 to 7.18.
 import asyncio
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import HttpVersion11, web
+from aiohttp.http import RawRequestMessage
 
 from socketstack import heap
 from socketstack.clock import Clock
@@ -66,6 +67,8 @@ _MESSAGES: Final = {
     HTTPStatus.BAD_GATEWAY: "Internal server error",
     HTTPStatus.GATEWAY_TIMEOUT: "Endpoint request timed out",
 }
+
+RawHeaders = Sequence[tuple[bytes, bytes]]
 
 _logger = logging.getLogger(__name__)
 
@@ -325,57 +328,66 @@ class DataPlane:
 
     async def connections(self, request: web.BaseRequest) -> web.Response:
         """Answer a POST, GET or DELETE on a connection."""
-        host = request.headers.get("Host", "")
-        domain = self._store.domain(addressing.host_name(host))
-        target = addressing.locate_connection(host, request.raw_path.partition("?")[0], domain)
-        if target is None:
-            return self._unmapped(request, is_custom=domain is not None)
-        request_id = self._ids.socket_id()
         try:
-            response = await self._manage(request, target, request_id)
-        except ServiceError as error:
-            response = _service_error(error)
+            body = await _posted(request)
         except (ConnectionError, web.RequestPayloadError):
             return _refusal(HTTPStatus.BAD_REQUEST)  # the poster hung up: nobody reads this
+        call = _call(request.method, request.raw_path, request.headers, request.raw_headers, body)
+        return self._managed(call, request.remote or "")
+
+    def post(self, message: RawRequestMessage, body: bytes, source_ip: str) -> web.Response:
+        """Answer a POST on a connection whose whole body is there; raises nothing."""
+        call = _call(message.method, message.path, message.headers, message.raw_headers, body)
+        return self._managed(call, source_ip)
+
+    def _managed(self, call: SignedRequest, source_ip: str) -> web.Response:
+        domain = self._store.domain(addressing.host_name(call.host))
+        target = addressing.locate_connection(call.host, call.path, domain)
+        if target is None:
+            return self._unmapped(call, is_custom=domain is not None)
+        request_id = self._ids.socket_id()
+        try:
+            response = self._manage(call, target, source_ip, request_id)
+        except ServiceError as error:
+            response = _service_error(error)
         except Exception:
             _logger.exception("A management call failed")
             return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR)
         response.headers["x-amzn-RequestId"] = request_id
         return response
 
-    def _unmapped(self, request: web.BaseRequest, *, is_custom: bool) -> web.Response:
+    def _unmapped(self, call: SignedRequest, *, is_custom: bool) -> web.Response:
         """A call whose address leads nowhere; on custom domain names in AWS's words (7.03)."""
-        path = request.raw_path.partition("?")[0]
-        host = request.headers.get("Host", "")
         if not is_custom:
-            reason = f"{host}{shown_path(path)} names no API and stage. [7.11]"
+            reason = f"{call.host}{shown_path(call.path)} names no API and stage. [7.11]"
             return self._told(HTTPStatus.FORBIDDEN, reason, Cause.WRONG_STAGE, "@connections")
         reason = (
-            f"{host} maps nothing to {shown_path(path)}. Put the mapping key in the stage's place: "
-            "https://{domain}/{mappingKey}. [7.02, 7.03]"
+            f"{call.host} maps nothing to {shown_path(call.path)}. Put the mapping key in the "
+            "stage's place: https://{domain}/{mappingKey}. [7.02, 7.03]"
         )
         self._told(HTTPStatus.NOT_FOUND, reason, Cause.UNMAPPED_PATH, "@connections")
-        said = f"No method found matching route {path[1:]} for http method {request.method}."
+        said = f"No method found matching route {call.path[1:]} for http method {call.method}."
         return _service_error(NotFound(said))
 
-    async def _manage(
-        self, request: web.BaseRequest, target: addressing.ManagementTarget, request_id: str
+    def _manage(
+        self,
+        call: SignedRequest,
+        target: addressing.ManagementTarget,
+        source_ip: str,
+        request_id: str,
     ) -> web.Response:
-        body = await _posted(request)
-        denial = self._access.denial(
-            _signed_request(request, body), target, request.remote or "", request_id
-        )
+        denial = self._access.denial(call, target, source_ip, request_id)
         if denial is not None:
             headers = {"x-amzn-ErrorType": denial.code}
             return web.json_response({denial.member: denial.message}, status=403, headers=headers)
-        match request.method:
+        match call.method:
             case "POST":
-                await self._management.post(target, body, request_id)
+                self._management.post(target, call.body, request_id)
                 return web.Response()
             case "GET":
                 return web.json_response(self._management.get(target, request_id))
             case "DELETE":
-                await self._management.delete(target, request_id)
+                self._management.delete(target, request_id)
                 return web.Response(status=HTTPStatus.NO_CONTENT)
             case _:
                 return _refusal(HTTPStatus.FORBIDDEN)
@@ -394,14 +406,20 @@ async def _posted(request: web.BaseRequest) -> bytes:
     return bytes(body)
 
 
-def _signed_request(request: web.BaseRequest, body: bytes) -> SignedRequest:
-    path, _, query = request.raw_path.partition("?")
+def _call(
+    method: str,
+    target: str,
+    headers: Mapping[str, str],
+    raw_headers: RawHeaders,
+    body: bytes,
+) -> SignedRequest:
+    path, _, query = target.partition("?")
     return SignedRequest(
-        method=request.method,
-        host=request.headers.get("Host", ""),
+        method=method,
+        host=headers.get("Host", ""),
         path=path,
         query=query,
-        headers=tuple(_as_sent(request)),
+        headers=_as_sent(raw_headers),
         body=body,
     )
 
@@ -418,7 +436,7 @@ def _upgrade(request: web.BaseRequest) -> Upgrade:
         path=request.raw_path.partition("?")[0],  # as sent: no stage is written in % codes
         raw_target=request.raw_path,
         query=tuple(request.query.items()),
-        headers=tuple(_as_sent(request)),
+        headers=_as_sent(request.raw_headers),
         source_ip=request.remote or "",
         is_websocket=asks,
     )
@@ -436,10 +454,11 @@ def _has_form(request: web.BaseRequest, upgrade: Upgrade) -> bool:
     )
 
 
-def _as_sent(request: web.BaseRequest) -> Iterator[tuple[str, str]]:
+def _as_sent(headers: RawHeaders) -> tuple[tuple[str, str], ...]:
     """Headers in the client's own spelling: aiohttp's mapping rewrites names it knows (2.33)."""
-    for name, value in request.raw_headers:
-        yield name.decode("latin-1"), value.decode("utf-8", "replace")
+    return tuple(
+        [(name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in headers]
+    )
 
 
 def _refusal(status: int, request_id: str = "", said: str = "") -> web.Response:
