@@ -78,6 +78,22 @@ async def test_event_reaches_handler_and_its_answer_comes_back(world: World, eve
     assert result.executed_version == "$LATEST"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells how often a process slept")
+async def test_process_wakes_once_for_each_call(world: World) -> None:
+    """When the engine reads an answer, the process that wrote it and waits sleeps on."""
+    world.add(
+        """
+        def handle(event, context):
+            with open("/proc/self/status") as status:
+                return next(int(line.split()[1]) for line in status if line.startswith("voluntary"))
+        """
+    )
+
+    slept = [json.loads((await world.invoke()).payload) for _ in range(41)]
+
+    assert slept[-1] - slept[0] <= 40 * 1.3
+
+
 async def test_bytes_from_handler_come_back_unchanged(world: World) -> None:
     """A handler that returns bytes has written its own answer."""
     world.add("def handle(event, context):\n    return b'{\"raw\": 1}'\n")

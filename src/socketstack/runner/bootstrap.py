@@ -17,6 +17,7 @@ import errno
 import json
 import os
 import re
+import select
 import site
 import socket
 import struct
@@ -60,6 +61,8 @@ class Channel:
     def __init__(self, descriptor: int) -> None:
         os.set_inheritable(descriptor, False)  # noqa: FBT003 - nothing that is executed gets it
         self._descriptor = descriptor
+        self._arrival = select.poll()
+        self._arrival.register(descriptor, select.POLLIN)
         self._received = b""
         os.register_at_fork(after_in_child=self._leave)  # and no fork keeps it
 
@@ -93,6 +96,9 @@ class Channel:
         self._received = b"".join(chunks)
 
     def _read(self, size: int) -> bytes:
+        # Who sleeps in a read of a socket pair wakes whenever its other end reads, too: for
+        # nothing, and in the place of the engine, which has just read the answer.
+        self._arrival.poll()
         try:
             chunk = os.read(self._descriptor, size)
         except OSError:
