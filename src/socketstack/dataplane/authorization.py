@@ -16,6 +16,7 @@ from socketstack.core import addressing, authorizer, events, identity
 from socketstack.core.causes import Cause
 from socketstack.core.model import Authorizer, InvokeResult, Route
 from socketstack.dataplane import stage_facts, steps
+from socketstack.dataplane.exchange import event_text
 from socketstack.dataplane.handshake import Handshake, Narrator, Refused
 from socketstack.dataplane.integrations import (
     AUTHORIZER_TIMEOUT_MS,
@@ -134,7 +135,7 @@ class Authorization:
         began = self._clock.monotonic_seconds()
         outcome = await self._integrations.invoke(
             chosen.authorizer_uri,
-            json.dumps(event, separators=(",", ":")).encode(),
+            event_text(event),
             source_arn=source_arn,
             role_arn=chosen.credentials_arn,
             variables=handshake.stage.settings.variables,

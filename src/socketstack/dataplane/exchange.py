@@ -51,11 +51,7 @@ class Exchange(NamedTuple):
 
     def payload(self) -> bytes:
         """The event as a proxy function gets it."""
-        try:
-            return orjson.dumps(self.event)
-        except TypeError:
-            # What an authorizer returned may hold more than UTF-8 or 64 bits can.
-            return json.dumps(self.event, separators=(",", ":")).encode()
+        return event_text(self.event)
 
     def context(self, **more: Json) -> dict[str, Json]:
         """``$context`` of templates and mappings: what an authorizer returned is texts (3.18)."""
@@ -72,3 +68,12 @@ class Exchange(NamedTuple):
         if not self.is_connect:
             return {}
         return cast("Mapping[str, list[str]]", self.event.get(member, {}))
+
+
+def event_text(event: Event) -> bytes:
+    """The JSON text of an event, for a function."""
+    try:
+        return orjson.dumps(event)
+    except TypeError:
+        # What an authorizer returned may hold more than UTF-8 or 64 bits can.
+        return json.dumps(event, separators=(",", ":")).encode()
