@@ -9,19 +9,17 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
+import threading
 import time
-import urllib.error
-import urllib.request
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from webclient.errors import ConfigError
-from webclient.server import port_taken
+from webclient.output import say
 from webclient.settings import Settings, process_environment
 
 _START_SECONDS: Final = 30.0
@@ -41,37 +39,71 @@ class Running:
     instance: str
 
 
-def up(settings: Settings) -> Running:
-    """Start the server, in place of an earlier one, and wait until it answers.
+def up(settings: Settings) -> str:
+    """Start the server, in place of an earlier one, and wait until its port is open.
 
-    Waits for another ``up`` of the same state folder. Raises ``ConfigError`` when the port is
-    taken or the server does not come up.
+    Waits for another ``up`` of the same state folder. Returns what the server tells about itself:
+    lines for people. Raises ``ConfigError`` with the server's own message when it does not come
+    up; where that is for want of a stack, an earlier server goes on.
     """
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     with (settings.state_dir / "web.lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        down(settings)
         return _start(settings)
 
 
-def _start(settings: Settings) -> Running:
-    _check_port(settings)
-    instance = uuid.uuid4().hex
+def _start(settings: Settings) -> str:
     log = settings.state_dir / "web.log"
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module, no shell
-            [sys.executable, "-m", "webclient", "serve", "--instance", instance],
+            [sys.executable, "-m", "webclient", "serve", "--instance", uuid.uuid4().hex],
             cwd=_ROOT,
             env={
                 **process_environment(),
                 "SOCKETSTACK_STATE_DIR": str(settings.state_dir.resolve()),
             },
             stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE,
+            stderr=output,
             start_new_session=True,
         )
-    return _wait(process, settings, instance, log)
+    return _told(process, log)
+
+
+def _told(process: "subprocess.Popen[bytes]", log: Path) -> str:
+    """What the server says with ``tell``. Raises ``ConfigError`` when it ends without a word."""
+    overdue = threading.Timer(_START_SECONDS, process.kill)
+    overdue.start()
+    try:
+        assert process.stdout is not None
+        with process.stdout as told:
+            text = told.read().decode()
+    finally:
+        overdue.cancel()
+    if text:
+        return text.rstrip()
+    code = process.wait()
+    if code == -signal.SIGKILL:
+        raise ConfigError(
+            f"The web server did not answer within {_START_SECONDS:.0f} s. See {log}.\n{_tail(log)}"
+        )
+    raise ConfigError(_did_not_start(code, log))
+
+
+def tell(text: str) -> None:
+    """In the server: say to ``up`` that the port is open, and these lines."""
+    say(text)
+    os.dup2(
+        sys.stderr.fileno(), sys.stdout.fileno()
+    )  # the other end waits until this one is closed
+
+
+def note(settings: Settings, *, port: int, instance: str) -> None:
+    """In the server: write the state file, whole or not at all."""
+    pid = os.getpid()
+    unfinished = state_file(settings).with_suffix(f".{pid}")
+    unfinished.write_text(json.dumps({"pid": pid, "port": port, "instance": instance}))
+    unfinished.replace(state_file(settings))
 
 
 def down(settings: Settings) -> bool:
@@ -101,54 +133,11 @@ def read_state(path: Path) -> Running | None:
         return None
 
 
-def _wait(
-    process: "subprocess.Popen[bytes]", settings: Settings, instance: str, log: Path
-) -> Running:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise ConfigError(_did_not_start(process.returncode, log))
-        running = read_state(state_file(settings))
-        if running is not None and running.instance == instance and _answers(running, settings):
-            return running
-        time.sleep(_POLL_SECONDS)
-    process.kill()
-    process.wait()
-    raise ConfigError(
-        f"The web server did not answer within {_START_SECONDS:.0f} s. See {log}.\n{_tail(log)}"
-    )
-
-
 def _did_not_start(code: int, log: Path) -> str:
     tail = _tail(log)
     if code == _CONFIG_ERROR_CODE and tail:  # its own message says all
         return tail
     return f"The web server stopped with code {code}. Its log is {log}:\n{tail}"
-
-
-def _answers(running: Running, settings: Settings) -> bool:
-    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::", ""} else settings.host  # noqa: S104
-    host = f"[{host}]" if ":" in host else host
-    request = urllib.request.Request(f"http://{host}:{running.port}/api/config")
-    request.add_header("Host", f"localhost:{running.port}")
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=2) as response:
-            return bool(json.load(response)["websocketUrl"])
-    except (OSError, ValueError, KeyError):
-        return False
-
-
-def _check_port(settings: Settings) -> None:
-    if settings.port == 0:
-        return
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            raise ConfigError(port_taken(settings)) from error
 
 
 def _stop(running: Running) -> None:

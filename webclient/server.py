@@ -2,9 +2,8 @@
 
 import asyncio
 import errno
-import json
-import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -34,31 +33,32 @@ def make_app(backend: Backend, settings: Settings) -> web.Application:
     return app
 
 
-async def serve(settings: Settings, *, ready_file: Path | None = None, instance: str = "") -> None:
+async def serve(
+    settings: Settings,
+    *,
+    prepare: Callable[[], None] = lambda: None,
+    tell: Callable[[Backend, int], None] = lambda _backend, _port: None,
+) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Once the port is open, its number, the process id and ``instance`` are written to
-    ``ready_file``. Raises ``ConfigError`` when the port is taken or the stack cannot be read.
+    Args:
+        settings: Which stack, and the port.
+        prepare: Run once the stack is known, before the port is opened; may block.
+        tell: Run with the stack and the port's number once the port is open; may block.
+
+    Raises ``ConfigError`` when the port is taken or the stack cannot be read.
     """
     stack = await asyncio.to_thread(read_stack, settings)
     backend = await asyncio.to_thread(Backend, stack, settings)
     runner = web.AppRunner(make_app(backend, settings), shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     try:
+        await asyncio.to_thread(prepare)
         port = await _listen(runner, settings)
-        if ready_file is not None:
-            write_state(ready_file, pid=os.getpid(), port=port, instance=instance)
+        await asyncio.to_thread(tell, backend, port)
         await _stop_signal()
     finally:
         await runner.cleanup()
-
-
-def write_state(path: Path, *, pid: int, port: int, instance: str) -> None:
-    """Write the state file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(f".{pid}")
-    unfinished.write_text(json.dumps({"pid": pid, "port": port, "instance": instance}))
-    unfinished.replace(path)
 
 
 async def _listen(runner: web.AppRunner, settings: Settings) -> int:
@@ -66,20 +66,15 @@ async def _listen(runner: web.AppRunner, settings: Settings) -> int:
         await web.TCPSite(runner, settings.host, settings.port).start()
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise ConfigError(port_taken(settings)) from error
+            raise ConfigError(
+                f"Port {settings.port} on {settings.host} is taken by another program. Stop that "
+                "program, or set WEB_PORT to a free port, for example WEB_PORT=8081."
+            ) from error
         raise ConfigError(
             f"{settings.host}:{settings.port} cannot be opened: {error.strerror}. Set WEB_HOST "
             "and WEB_PORT to an address of this machine."
         ) from error
     return int(runner.addresses[0][1])
-
-
-def port_taken(settings: Settings) -> str:
-    """What to tell when another program has the port."""
-    return (
-        f"Port {settings.port} on {settings.host} is taken by another program. Stop that program, "
-        "or set WEB_PORT to a free port, for example WEB_PORT=8081."
-    )
 
 
 async def _stop_signal() -> None:

@@ -116,6 +116,36 @@ def test_up_again_replaces_the_server(commands: Commands) -> None:
     assert b"websocketUrl" in commands.get("/api/config")
 
 
+def test_up_without_a_stack_leaves_the_server_of_before(commands: Commands) -> None:
+    """A page that works is not taken away for one that cannot be served."""
+    commands.run("up")
+    first = commands.noted["pid"]
+
+    commands.run("up", expect=2, STACK_NAME="other")
+
+    assert commands.noted["pid"] == first
+    assert b"websocketUrl" in commands.get("/api/config")
+
+
+def test_token_that_up_prints_is_in_no_file(commands: Commands) -> None:
+    """The server tells it through a pipe; its log stays free of it."""
+    printed = commands.run("up").stdout
+    token = printed.split("?token=")[1].split("'")[0]
+
+    kept = b"".join(path.read_bytes() for path in commands.state_dir.iterdir())
+    assert token.encode() not in kept
+
+
+def test_up_and_down_load_nothing_that_talks_to_aws() -> None:
+    """They would wait for it as long as for all the rest."""
+    look = "import sys, webclient.__main__; print(sorted({'aiohttp', 'boto3'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "[]\n"
+
+
 def test_two_ups_at_once_leave_one_server(commands: Commands) -> None:
     """One waits for the other and replaces its server: none is left that nobody knows of."""
     with ThreadPoolExecutor() as threads:
