@@ -3,9 +3,12 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from socketstack.kit.deploy import Deployment
 from socketstack.settings import Settings
+
+if TYPE_CHECKING:
+    from socketstack.kit.deploy import Deployment
 
 
 def outputs_file(settings: Settings) -> Path:
@@ -23,7 +26,7 @@ def read_outputs(settings: Settings) -> dict[str, object]:
 
 
 def write_outputs(
-    settings: Settings, deployment: Deployment, outputs: Mapping[str, str], *, endpoint: str
+    settings: Settings, deployment: "Deployment", outputs: Mapping[str, str], *, endpoint: str
 ) -> Path:
     """Write down a deployment; ``outputs`` are those of its outputs that may be shown."""
     path = outputs_file(settings)

@@ -5,18 +5,16 @@ a container.
 """
 
 import http.client
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from socketstack.errors import ConfigError, DeploymentFailed
 from socketstack.flavour import flavour
 from socketstack.kit.build import Build, BuildTarget, build
 from socketstack.kit.client import HEALTH, EngineClient, Health, parse_health
-from socketstack.kit.cloud import local_cloud
-from socketstack.kit.deploy import Deployment, deploy
 from socketstack.kit.engine import EngineProcess
 from socketstack.kit.live import live_folders
 from socketstack.kit.outputs import outputs_file, read_outputs, write_outputs
@@ -24,6 +22,9 @@ from socketstack.kit.packages import Say
 from socketstack.kit.template import Template
 from socketstack.kit.waiting import poll, turn_in
 from socketstack.settings import Settings
+
+if TYPE_CHECKING:
+    from socketstack.kit.deploy import Deployment
 
 _ANSWER_SECONDS: Final = 30.0
 """How long an engine that somebody else started may take until it answers."""
@@ -46,7 +47,7 @@ class Running:
 
     endpoint: str
     """Where AWS clients find the engine."""
-    deployment: Deployment
+    deployment: "Deployment"
     outputs_file: Path
 
 
@@ -84,15 +85,16 @@ def up(
         if is_starting:
             say(f"Starting the engine on port {settings.port}")
             engine.start()
-        # The engine starts while we build.
-        cloud = local_cloud(settings)
-        built = build(template, target=BuildTarget.LOCAL, parameters=parameters, say=say)
-        if is_starting:
-            engine.wait()
-        say(f"Deploying {stack_name}")
-        deployment = deploy(built, cloud, stack_name=stack_name, parameters=parameters, say=say)
-        _make_live(engine, built, deployment, settings, say)
-        _wait_until_served(engine, deployment.socket_urls)
+        # The engine starts while we build and load what talks to it.
+        deployment, built = _bring(
+            template,
+            engine,
+            stack_name=stack_name,
+            settings=settings,
+            parameters=parameters,
+            ready=lambda: engine.wait() if is_starting else None,
+            say=say,
+        )
         outputs = _shown_outputs(built, deployment, parameters or {})
         path = write_outputs(settings, deployment, outputs, endpoint=engine.endpoint)
         return Running(endpoint=engine.endpoint, deployment=deployment, outputs_file=path)
@@ -107,7 +109,7 @@ def deploy_to_engine(
     parameters: Mapping[str, str] | None = None,
     wait_seconds: float = _ANSWER_SECONDS,
     say: Say = lambda _line: None,
-) -> Deployment:
+) -> "Deployment":
     """Build, deploy to the engine at ``endpoint``, and wait until sockets are answered.
 
     Args:
@@ -127,12 +129,14 @@ def deploy_to_engine(
     Template.load(template).check_parameters(parameters or {})
     engine = EngineClient.at(endpoint)
     _wait_until_healthy(engine, wait_seconds)
-    cloud = replace(local_cloud(settings), endpoint_url=engine.endpoint)
-    built = build(template, target=BuildTarget.LOCAL, parameters=parameters, say=say)
-    say(f"Deploying {stack_name}")
-    deployment = deploy(built, cloud, stack_name=stack_name, parameters=parameters, say=say)
-    _make_live(engine, built, deployment, settings, say)
-    _wait_until_served(engine, deployment.socket_urls)
+    deployment, built = _bring(
+        template,
+        engine,
+        stack_name=stack_name,
+        settings=settings,
+        parameters=parameters,
+        say=say,
+    )
     return replace(deployment, outputs=_shown_outputs(built, deployment, parameters or {}))
 
 
@@ -190,8 +194,36 @@ def _wait_until_healthy(engine: EngineClient, wait_seconds: float) -> None:
         raise ConfigError(message)
 
 
+def _bring(
+    template: Path,
+    engine: EngineClient,
+    *,
+    stack_name: str,
+    settings: Settings,
+    parameters: Mapping[str, str] | None,
+    ready: Callable[[], object] = lambda: None,
+    say: Say,
+) -> "tuple[Deployment, Build]":
+    """Build, deploy, and wait until sockets are answered; ``ready`` waits for the engine."""
+    from socketstack.kit.cloud import local_cloud  # noqa: PLC0415 - boto3: ``up`` starts the engine first
+    from socketstack.kit.deploy import deploy  # noqa: PLC0415
+
+    def wait() -> None:
+        ready()
+        say(f"Deploying {stack_name}")
+
+    cloud = replace(local_cloud(settings), endpoint_url=engine.endpoint)
+    built = build(template, target=BuildTarget.LOCAL, parameters=parameters, say=say)
+    deployment = deploy(
+        built, cloud, stack_name=stack_name, parameters=parameters, ready=wait, say=say
+    )
+    _make_live(engine, built, deployment, settings, say)
+    _wait_until_served(engine, deployment.socket_urls)
+    return deployment, built
+
+
 def _make_live(
-    engine: EngineClient, built: Build, deployment: Deployment, settings: Settings, say: Say
+    engine: EngineClient, built: Build, deployment: "Deployment", settings: Settings, say: Say
 ) -> None:
     # By ARN: the stack's region may be another than the engine's own.
     arn = f"arn:aws:lambda:{settings.region}:{settings.account_id}:function:"
@@ -226,7 +258,7 @@ def _wait_until_served(engine: EngineClient, urls: Sequence[str]) -> None:
 
 
 def _shown_outputs(
-    built: Build, deployment: Deployment, parameters: Mapping[str, str]
+    built: Build, deployment: "Deployment", parameters: Mapping[str, str]
 ) -> dict[str, str]:
     """Outputs without those that would give a secret parameter away."""
     template = Template.load(built.template)
