@@ -77,6 +77,7 @@ async def serve(settings: Settings) -> None:
 
 
 def _up(options: argparse.Namespace, settings: Settings) -> int:
+    gc.disable()  # boto3 reads models of megabytes, and the command ends before garbage matters
     from socketstack.kit.up import up
 
     running = up(

@@ -7,6 +7,7 @@ run by its path with ``python -I`` and imports nothing of this package.
 In: ``{"template": …, "parameters": {…}}``. Out: ``{"template": …}`` or ``{"error": "…"}``.
 """
 
+import gc
 import json
 import logging
 import sys
@@ -34,6 +35,7 @@ def transform(template: dict[str, Any], parameters: dict[str, Any]) -> dict[str,
 
 def main() -> None:
     """Answer one request."""
+    gc.disable()  # the process ends before garbage matters
     logging.disable(logging.CRITICAL)  # the translator logs the causes that are answered
     request = json.load(sys.stdin)
     json.dump(transform(request["template"], request["parameters"]), sys.stdout)
