@@ -15,7 +15,7 @@ the query string of an unsigned GET.
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 from aiohttp import web
@@ -195,5 +195,6 @@ def _is_loopback(name: str) -> bool:
     return name in _LOOPBACK or name.endswith(".localhost")
 
 
+@lru_cache(maxsize=256)  # asked for every request, and clients have few
 def _without_port(host: str) -> str:
     return re.sub(r":\d+$", "", host).lower()

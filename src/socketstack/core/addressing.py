@@ -70,6 +70,7 @@ class ManagementTarget:
     region: str | None = None
 
 
+@lru_cache(maxsize=256)  # asked for every request, and clients have few
 def host_name(host: str) -> str:
     """A Host header as a name: in lower case, without port and without a final dot."""
     return _PORT.sub("", host).lower().rstrip(".")
@@ -104,22 +105,33 @@ def locate_connection(
         domain: The custom domain name that the host is: the path then has a mapping key in the
             stage's place, and one that is not mapped gives None (7.02, 7.03).
     """
-    api_id, inner = (None, path) if domain is not None else _split(host, path)
+    return _connection(host, path) if domain is None else _connection_on(domain, path)
+
+
+@lru_cache(maxsize=256)  # functions post to the same connections again and again
+def _connection(host: str, path: str) -> ManagementTarget | None:
+    api_id, inner = _split(host, path)
     match = _TARGET.fullmatch(inner)
     if match is None:
         return None
     stage, connection_id = match.groups()
-    if domain is not None:
-        mapped = domain.mappings.get(unquote(stage or ""))
-        if mapped is None:
-            return None
-        api_id, stage = mapped
     return ManagementTarget(
         api_id=api_id,
         stage=stage,
         connection_id=unquote(connection_id),
-        is_custom_domain=domain is not None,
-        region=_region(host, path) if domain is None else None,
+        region=_region(host, path),
+    )
+
+
+def _connection_on(domain: CustomDomain, path: str) -> ManagementTarget | None:
+    """The connection that a path means whose first part is a mapping key."""
+    match = _TARGET.fullmatch(path)
+    mapped = None if match is None else domain.mappings.get(unquote(match[1] or ""))
+    if match is None or mapped is None:
+        return None
+    api_id, stage = mapped
+    return ManagementTarget(
+        api_id=api_id, stage=stage, connection_id=unquote(match[2]), is_custom_domain=True
     )
 
 
