@@ -62,6 +62,7 @@ def verified(request: SignedRequest) -> Caller | SignatureRefusal:
     """What the engine says of a request, now."""
     return verify(
         request,
+        read_signature(request),
         service="execute-api",
         region="eu-west-1",
         now_ms=int(datetime.now(UTC).timestamp() * 1000),

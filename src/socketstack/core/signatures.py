@@ -100,19 +100,25 @@ def read_signature(request: SignedRequest) -> Signature | SignatureRefusal:
 
 
 def verify(
-    request: SignedRequest, *, service: str, region: str | None, now_ms: int, find_key: FindKey
+    request: SignedRequest,
+    signature: Signature | SignatureRefusal,
+    *,
+    service: str,
+    region: str | None,
+    now_ms: int,
+    find_key: FindKey,
 ) -> Caller | SignatureRefusal:
     """Decide who signed a request.
 
     Args:
         request: As it came.
+        signature: What ``read_signature`` reads in it.
         service: The signing name, for example ``execute-api``.
         region: Where the called resource is; None for services whose signature names it.
         now_ms: The time of this machine: a signature is good for five minutes, a presigned
             request for as long as it says, a week at most.
         find_key: Looks a key up.
     """
-    signature = read_signature(request)
     if isinstance(signature, SignatureRefusal):
         return signature
     refusal = _out_of_time(signature, now_ms) or _out_of_scope(signature, service, region)

@@ -17,6 +17,7 @@ from socketstack.core.limits import POSTED_MAX_BYTES
 from socketstack.core.model import DeployedStage
 from socketstack.core.policy import PolicyDecision
 from socketstack.core.principals import Caller, SignatureRefusal
+from socketstack.core.signatures import read_signature
 from socketstack.dataplane.callers import EXECUTE_API, Callers
 from socketstack.dataplane.signed import request_facts
 from socketstack.errors import PayloadTooLarge
@@ -81,13 +82,16 @@ class ManagementAccess:
 
         Raises ``PayloadTooLarge``.
         """
-        if not self._is_enforced and not self._callers.knows(request):
+        signature = read_signature(request)
+        if not self._is_enforced and not self._callers.knows(signature):
             return None
         if len(request.body) > POSTED_MAX_BYTES:
             # What is read no further cannot be verified either.
             raise PayloadTooLarge(f"Message too long: {POSTED_MAX_BYTES} bytes is the limit")
         place = self._place(target)
-        caller = self._callers.identify(request, service=EXECUTE_API, region=place.region)
+        caller = self._callers.identify(
+            request, signature, service=EXECUTE_API, region=place.region
+        )
         if isinstance(caller, SignatureRefusal):
             self._refused(place, request_id, f"{caller.reason} [7.06]", Cause.CALL_SIGNATURE)
             return Denial(code=caller.code, message=caller.message)

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from socketstack.core.canonical import SignedRequest
 from socketstack.core.policy import PolicyDecision
 from socketstack.core.principals import Caller, SignatureRefusal
-from socketstack.core.signatures import read_signature
+from socketstack.core.signatures import Signature
 
 EXECUTE_API: Final = "execute-api"
 
@@ -17,12 +17,20 @@ class Callers(Protocol):
     """Answers from the account's identities."""
 
     def identify(
-        self, request: SignedRequest, *, service: str, region: str | None
+        self,
+        request: SignedRequest,
+        signature: Signature | SignatureRefusal,
+        *,
+        service: str,
+        region: str | None,
     ) -> Caller | SignatureRefusal:
-        """Who signed a request; ``region`` is None when the signature may name any."""
+        """Who signed a request; ``region`` is None when the signature may name any.
+
+        ``signature`` is what the request says of it, as ``read_signature`` gives it.
+        """
         ...
 
-    def knows(self, request: SignedRequest) -> bool:
+    def knows(self, signature: Signature | SignatureRefusal) -> bool:
         """Whether a request names a key of the account, rightly signed or not."""
         ...
 
@@ -37,19 +45,23 @@ class NoCallers:
     """Where no identities are kept: nobody is known, so whoever must be is refused."""
 
     def identify(
-        self, request: SignedRequest, *, service: str, region: str | None
+        self,
+        request: SignedRequest,
+        signature: Signature | SignatureRefusal,
+        *,
+        service: str,
+        region: str | None,
     ) -> Caller | SignatureRefusal:
         """Refuse."""
-        found = read_signature(request)
-        if isinstance(found, SignatureRefusal):
-            return found
+        if isinstance(signature, SignatureRefusal):
+            return signature
         return SignatureRefusal(
             code="UnrecognizedClientException",
             message="The security token included in the request is invalid.",
             reason=f"No identities are kept here, so nobody signs for {service}.",
         )
 
-    def knows(self, request: SignedRequest) -> bool:
+    def knows(self, signature: Signature | SignatureRefusal) -> bool:
         """Nobody is known."""
         return False
 

@@ -15,6 +15,7 @@ from socketstack.core.causes import Cause
 from socketstack.core.model import Upgrade
 from socketstack.core.policy import INVOKE
 from socketstack.core.principals import SignatureRefusal
+from socketstack.core.signatures import read_signature
 from socketstack.dataplane import steps
 from socketstack.dataplane.authorization import Authorized
 from socketstack.dataplane.callers import EXECUTE_API, Callers
@@ -42,8 +43,12 @@ class SignedAuthorization:
     def authorize(self, handshake: Handshake) -> Authorized | Refused:
         """Decide one handshake; nothing is called for it."""
         upgrade = handshake.upgrade
+        request = _signed_request(upgrade)
         caller = self._callers.identify(
-            _signed_request(upgrade), service=EXECUTE_API, region=handshake.connection.region
+            request,
+            read_signature(request),
+            service=EXECUTE_API,
+            region=handshake.connection.region,
         )
         if isinstance(caller, SignatureRefusal):
             rule = "4.03" if caller.code.startswith("Missing") else "4.04"

@@ -13,6 +13,7 @@ from socketstack.core.canonical import SignedRequest
 from socketstack.core.causes import Cause
 from socketstack.core.policy import PolicyDecision
 from socketstack.core.principals import Caller, SignatureRefusal
+from socketstack.core.signatures import read_signature
 from socketstack.ids import Ids
 from socketstack.services import replies, targets
 from socketstack.services.call_resources import Place
@@ -62,7 +63,10 @@ class Guard:
             service: The signing name of whoever will answer; None when the signature tells.
         """
         service = service or targets.service_name(request)
-        caller = self._identities.identify(_signed(request), service=service, region=None)
+        signed = _signed(request)
+        caller = self._identities.identify(
+            signed, read_signature(signed), service=service, region=None
+        )
         if isinstance(caller, SignatureRefusal):
             return self._refuse(request, service, caller.code, caller.message, caller.reason)
         if caller.key.is_inner:

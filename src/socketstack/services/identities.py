@@ -22,7 +22,7 @@ from socketstack.core.principals import (
     PrincipalKind,
     SignatureRefusal,
 )
-from socketstack.core.signatures import Signature, read_signature, verify
+from socketstack.core.signatures import Signature, verify
 from socketstack.core.trust import ASSUME_ROLE, names, trusts_principal, trusts_service
 from socketstack.ids import Ids
 from socketstack.runner.base import Credentials, Function
@@ -103,20 +103,25 @@ class Identities:
     # Who signed
 
     def identify(
-        self, request: SignedRequest, *, service: str, region: str | None
+        self,
+        request: SignedRequest,
+        signature: Signature | SignatureRefusal,
+        *,
+        service: str,
+        region: str | None,
     ) -> Caller | SignatureRefusal:
         """Who signed a request, as ``core.signatures.verify`` decides."""
         return verify(
             request,
+            signature,
             service=service,
             region=region,
             now_ms=self._clock.now_ms(),
             find_key=self.find_key,
         )
 
-    def knows(self, request: SignedRequest) -> bool:
+    def knows(self, signature: Signature | SignatureRefusal) -> bool:
         """Whether a request names a key of this account, rightly signed or not."""
-        signature = read_signature(request)
         return isinstance(signature, Signature) and (
             self.find_key(signature.access_key_id) is not None
         )

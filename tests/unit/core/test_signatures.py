@@ -20,7 +20,7 @@ from socketstack.core.principals import (
     PrincipalKind,
     SignatureRefusal,
 )
-from socketstack.core.signatures import FindKey, is_signed, verify
+from socketstack.core.signatures import FindKey, is_signed, read_signature, verify
 
 REGION = "eu-west-1"
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -104,6 +104,7 @@ def _verify(
 ) -> Caller | SignatureRefusal:
     return verify(
         request,
+        read_signature(request),
         service="execute-api",
         region=REGION,
         now_ms=int(datetime.now(UTC).timestamp() + after_seconds) * 1000,
@@ -464,6 +465,7 @@ def test_s3_signs_the_path_as_it_is(signer: type, options: dict[str, Any]) -> No
 
     outcome = verify(
         signed,
+        read_signature(signed),
         service="s3",
         region=None,
         now_ms=int(datetime.now(UTC).timestamp() * 1000),
@@ -479,6 +481,7 @@ def test_s3_body_must_be_the_one_whose_digest_is_named() -> None:
 
     outcome = verify(
         replace(signed, body=b"another"),
+        read_signature(replace(signed, body=b"another")),
         service="s3",
         region=None,
         now_ms=int(datetime.now(UTC).timestamp() * 1000),
