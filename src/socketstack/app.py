@@ -253,17 +253,26 @@ class Engine:
     def _add_cloudformation(self, plane: ControlPlane) -> None:
         self._cloudformation: CloudFormation | None = None
 
-        async def handle(request: AwsRequest) -> AwsResponse:
+        def loaded() -> "CloudFormation":
             if self._cloudformation is None:
-                # Loaded by its first call: an engine that nobody deploys to need not wait for it.
+                # Loaded when asked for: an engine that nobody deploys to need not wait for it.
                 from socketstack.services.cloudformation import CloudFormation  # noqa: PLC0415
 
                 self._cloudformation = CloudFormation(
                     moto=self._moto, plane=plane, clock=self.clock, ids=self.ids, trace=self.trace
                 )
-            return await self._cloudformation.handle(request)
+            return self._cloudformation
+
+        async def handle(request: AwsRequest) -> AwsResponse:
+            return await loaded().handle(request)
 
         self._moto.replace_service("cloudformation", handle)
+        self._load_cloudformation = loaded
+
+    async def _expect(self) -> None:
+        """Load what a deployment needs before it comes."""
+        await self._load_cloudformation().expect()
+        self._moto.submit(functools.partial(self._moto.load, "s3"))
 
     async def _stop_services(self) -> None:
         if self._cloudformation is not None:
@@ -277,6 +286,7 @@ class Engine:
             health=self._health,
             live=LiveApi(catalog=self.services.functions, set_live=self.runner.set_live),
             skips=Skips(clock=self.gateway_clock, store=self.store, trace=self.trace),
+            expect=self._expect,
         )
         control_plane = ControlPlaneWeb(
             plane,

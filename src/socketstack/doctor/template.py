@@ -24,9 +24,9 @@ from socketstack.doctor.facts import (
     http_features,
 )
 from socketstack.errors import ConfigError
-from socketstack.services.cfn import sam
 from socketstack.services.cfn.errors import InvalidTemplate
 from socketstack.services.cfn.parameters import choose, typed
+from socketstack.services.cfn.sam import Translator
 from socketstack.services.cfn.template import Document, parse
 from socketstack.services.cfn.values import NO_VALUE, Scope, evaluate_condition, resolve
 
@@ -60,7 +60,7 @@ def read_template(
         document = parse(path.read_text())
         given = [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()]
         chosen = choose(document, given)
-        plain = asyncio.run(sam.processed(_without_packages(document), chosen, region))
+        plain = asyncio.run(Translator().processed(_without_packages(document), chosen, region))
         return _Template(plain, chosen, region).api(api_name)
     except (OSError, InvalidTemplate) as problem:
         raise ConfigError(f"{path}: {problem}") from problem

@@ -3,13 +3,14 @@
 ``GET health`` answers when every part can, with 503 as long as one cannot. ``GET events`` streams
 the trace as JSON lines: what is kept, then what happens; ``?follow=false`` ends after the first
 part. ``GET traces`` lists what was decided, newest first; ``GET traces/{id}`` has all steps of one.
-``POST live`` names the source folders whose saved changes are to be live. ``GET clock`` tells API
-Gateway's time, ``POST clock`` moves it forward.
+``POST live`` names the source folders whose saved changes are to be live. ``POST expect`` says
+that a SAM template is about to be deployed: what that needs is loaded on the side. ``GET clock``
+tells API Gateway's time, ``POST clock`` moves it forward.
 """
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from itertools import islice
 from typing import Final
@@ -29,7 +30,9 @@ _BODY_MAX_BYTES: Final = 1024 * 1024
 _ROOT: Final = "/_socketstack/"
 _TRACES: Final = "traces/"
 _LISTED: Final = 50
-_KNOWN: Final = "Known here: GET health, events, traces, traces/{id}, clock; POST live, clock."
+_KNOWN: Final = (
+    "Known here: GET health, events, traces, traces/{id}, clock; POST live, expect, clock."
+)
 
 
 class InspectorWeb:
@@ -42,12 +45,14 @@ class InspectorWeb:
         health: Callable[[], dict[str, Json]],
         live: LiveApi,
         skips: Skips,
+        expect: Callable[[], Awaitable[None]],
     ) -> None:
         self._traces = TraceBook(trace)
         self._trace = trace
         self._health = health
         self._live = live
         self._skips = skips
+        self._expect = expect
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; unknown addresses get 404 with the known ones."""
@@ -71,6 +76,9 @@ class InspectorWeb:
                 answer = self._one(path.removeprefix(_TRACES))
             case ("POST", "live"):
                 answer = {"functions": list[Json](self._live.set(await _body(request)))}
+            case ("POST", "expect"):
+                await self._expect()
+                answer = {}
             case ("GET", "clock"):
                 answer = self._skips.state()
             case ("POST", "clock"):

@@ -16,6 +16,7 @@ from socketstack.errors import ConfigError
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_SERVERLESS: Final = "AWS::Serverless-2016-10-31"
 _TEXT_TAG: Final = "tag:yaml.org,2002:str"
 _MAP_TAG: Final = "tag:yaml.org,2002:map"
 _WIDTH: Final = 1 << 16
@@ -84,6 +85,12 @@ class Template:
         """The mapping of ``Globals`` for one section, such as ``Function``."""
         found = member(self.root, "Globals", section)
         return found if isinstance(found, yaml.MappingNode) else None
+
+    @property
+    def is_serverless(self) -> bool:
+        """Whether it asks for the SAM transform."""
+        asked = member(self.root, "Transform")
+        return _SERVERLESS in {text_of(asked), *(text_of(one) for one in items(asked))}
 
     def parameter_names(self) -> tuple[str, ...]:
         """The names of its parameters."""

@@ -76,7 +76,8 @@ def up(
             a source is not right.
         DeploymentFailed: the stack was refused.
     """
-    Template.load(template).check_parameters(parameters or {})
+    loaded = Template.load(template)
+    loaded.check_parameters(parameters or {})
     engine = EngineProcess(settings)
     with turn_in(settings.state_dir, say=say):
         health = engine.health()
@@ -87,7 +88,7 @@ def up(
             engine.start()
         # The engine starts while we build and load what talks to it.
         deployment, built = _bring(
-            template,
+            loaded,
             engine,
             stack_name=stack_name,
             settings=settings,
@@ -126,11 +127,12 @@ def deploy_to_engine(
             a parameter or a source is not right.
         DeploymentFailed: the stack was refused.
     """
-    Template.load(template).check_parameters(parameters or {})
+    loaded = Template.load(template)
+    loaded.check_parameters(parameters or {})
     engine = EngineClient.at(endpoint)
     _wait_until_healthy(engine, wait_seconds)
     deployment, built = _bring(
-        template,
+        loaded,
         engine,
         stack_name=stack_name,
         settings=settings,
@@ -195,7 +197,7 @@ def _wait_until_healthy(engine: EngineClient, wait_seconds: float) -> None:
 
 
 def _bring(
-    template: Path,
+    template: Template,
     engine: EngineClient,
     *,
     stack_name: str,
@@ -210,10 +212,13 @@ def _bring(
 
     def wait() -> None:
         ready()
+        if template.is_serverless:
+            # One of another version may not know this; then it loads when it must.
+            engine.request("POST", "/_socketstack/expect")
         say(f"Deploying {stack_name}")
 
     cloud = replace(local_cloud(settings), endpoint_url=engine.endpoint)
-    built = build(template, target=BuildTarget.LOCAL, parameters=parameters, say=say)
+    built = build(template.path, target=BuildTarget.LOCAL, parameters=parameters, say=say)
     deployment = deploy(
         built, cloud, stack_name=stack_name, parameters=parameters, ready=wait, say=say
     )

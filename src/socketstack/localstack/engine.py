@@ -94,6 +94,9 @@ class LocalStackEngine(Engine):
     def _add_cloudformation(self, plane: ControlPlane) -> None:
         self.plane = plane  # LocalStack's own deploys, through ``resources``
 
+    async def _expect(self) -> None:
+        return
+
     async def _stop_services(self) -> None:
         return
 

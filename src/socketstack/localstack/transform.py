@@ -24,10 +24,10 @@ from localstack.services.cloudformation.v2.provider import find_stack_v2
 
 from socketstack.errors import ServiceError
 from socketstack.localstack.host import Host
-from socketstack.services.cfn import sam
 from socketstack.services.cfn.conditions import StackFacts, can_decide, decided
 from socketstack.services.cfn.errors import InvalidTemplate
 from socketstack.services.cfn.parameters import choose
+from socketstack.services.cfn.sam import Translator
 from socketstack.services.cfn.template import BODY_MAX_BYTES, SERVERLESS, parse, transforms
 from socketstack.services.cfn.values import text
 
@@ -46,6 +46,7 @@ class _Transform:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._translator = Translator()
 
     def __call__(self, _chain: object, context: Any, _response: object) -> None:
         """Replace a template that has the transform; refuse one that cannot be processed."""
@@ -61,7 +62,9 @@ class _Transform:
             previous = _previous_parameters(context, request.get("StackName"))
             chosen = choose(document, request.get("Parameters") or [], previous)
             if SERVERLESS in transforms(document):
-                document = self._host.run(sam.processed(document, chosen, context.region))
+                document = self._host.run(
+                    self._translator.processed(document, chosen, context.region)
+                )
             if can_decide(document):
                 pseudo = _pseudo_parameters(context, request["StackName"])
                 document = decided(StackFacts(document=document, parameters=chosen, pseudo=pseudo))

@@ -21,6 +21,7 @@ from socketstack.services.cfn.calls import Services
 from socketstack.services.cfn.deploy import Tools
 from socketstack.services.cfn.errors import EngineFailed
 from socketstack.services.cfn.registry import Registry, Run
+from socketstack.services.cfn.sam import Translator
 from socketstack.services.cfn.stack import Stack, Stacks
 from socketstack.services.http import AwsRequest, AwsResponse
 from socketstack.services.moto_app import MotoApp
@@ -45,8 +46,14 @@ class CloudFormation:
         self._ids = ids
         self._trace = trace
         self._registry = Registry(Run(moto.run))
+        self._translator = Translator()
         self._regions: dict[str, RegionApi] = {}
         self._is_ready = False
+
+    async def expect(self) -> None:
+        """Load what a template with the SAM transform will need, on the side."""
+        await self._translator.prepare(self._moto.region)
+        self._moto.submit(_load)
 
     async def handle(self, request: AwsRequest) -> AwsResponse:
         """Answer one call. Operations that deploy answer when they are done, mostly."""
@@ -71,6 +78,7 @@ class CloudFormation:
         """Cancel deployments under way."""
         for region in self._regions.values():
             await region.stop()
+        await self._translator.stop()
 
     def _region(self, region: str) -> RegionApi:
         if region not in self._regions:
@@ -83,6 +91,7 @@ class CloudFormation:
                 clock=self._clock,
                 ids=self._ids,
                 announce=self._announce,
+                translator=self._translator,
             )
             self._regions[region] = RegionApi(tools, region)
         return self._regions[region]

@@ -56,6 +56,23 @@ def test_unchanged_template_is_written_as_it_was(template: Template) -> None:
     assert written == _TEMPLATE
 
 
+@pytest.mark.parametrize(
+    ("transform", "is_serverless"),
+    [
+        pytest.param("", False, id="none"),
+        pytest.param("Transform: AWS::Serverless-2016-10-31\n", True, id="alone"),
+        pytest.param("Transform: [Own, AWS::Serverless-2016-10-31]\n", True, id="in-a-list"),
+        pytest.param("Transform: Own\n", False, id="another"),
+    ],
+)
+def test_sam_transform_is_seen(tmp_path: Path, transform: str, *, is_serverless: bool) -> None:
+    """By its name, alone or among others."""
+    path = tmp_path / "template.yaml"
+    path.write_text(f"{transform}Resources:\n  A: {{Type: AWS::SNS::Topic}}\n")
+
+    assert Template.load(path).is_serverless is is_serverless
+
+
 def test_changed_member_leaves_everything_else_alone(template: Template) -> None:
     """Setting one property changes its line and no other."""
     (thing,) = template.resources()

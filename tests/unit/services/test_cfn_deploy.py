@@ -13,6 +13,7 @@ from socketstack.services.cfn.calls import Services
 from socketstack.services.cfn.deploy import Tools
 from socketstack.services.cfn.errors import InvalidTemplate, ResourceFailed, StackError
 from socketstack.services.cfn.kinds import Change, Kind, Properties, Work
+from socketstack.services.cfn.sam import Translator
 from socketstack.services.cfn.stack import Stack, Stacks
 from socketstack.services.http import AwsRequest, AwsResponse
 
@@ -101,6 +102,7 @@ class Region:
                 clock=self.clock,
                 ids=FakeIds(),
                 announce=self._announce,
+                translator=Translator(),
             ),
             "us-east-1",
         )

@@ -11,7 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final
 
-from socketstack.services.cfn import outputs, plan, prepare, sam, views
+from socketstack.services.cfn import outputs, plan, prepare, views
 from socketstack.services.cfn.deploy import Deployment, Tools
 from socketstack.services.cfn.errors import (
     AlreadyExists,
@@ -240,7 +240,7 @@ class RegionApi:
         """Work out the changes; what cannot be deployed makes a change set that says so."""
         stack = change_set.stack
         try:
-            wanted = await prepare.target(made, members, stack)
+            wanted = await prepare.target(made, members, stack, self._tools.translator)
             prepare.check_capabilities(wanted, must_expand=False)
             change_set.target = wanted
             await prepare.check(stack, wanted, self._tools)
@@ -341,7 +341,7 @@ class RegionApi:
             name: text(declared.get("Default", ""))
             for name, declared in document.get("Parameters", {}).items()
         }
-        processed = await sam.processed(document, defaults, self._region)
+        processed = await self._tools.translator.processed(document, defaults, self._region)
         check_form(processed)
         return views.template_summary(parse(body), processed)
 
@@ -354,7 +354,8 @@ class RegionApi:
 
     async def _target(self, members: Members, stack: Stack) -> Target:
         body = await prepare.template_text(members, self._tools.services, stack)
-        return await prepare.target(prepare.draft(body, members, stack), members, stack)
+        made = prepare.draft(body, members, stack)
+        return await prepare.target(made, members, stack, self._tools.translator)
 
     async def _changes(self, stack: Stack, wanted: Target) -> list[ResourceChange]:
         scope = await prepare.lookup(stack, wanted, self._tools, is_empty=False)

@@ -19,6 +19,7 @@ from socketstack.services.cfn.calls import CallRefused, Services
 from socketstack.services.cfn.dynamic import fetched_parameters, replaced
 from socketstack.services.cfn.errors import ResourceFailed
 from socketstack.services.cfn.kinds import Change, ControlCall, Kind, Work
+from socketstack.services.cfn.sam import Translator
 from socketstack.services.cfn.stack import (
     STACK_TYPE,
     Event,
@@ -64,6 +65,7 @@ class Tools:
     ids: Ids
     announce: Callable[[Stack], None]
     """Called for every new status of the stack."""
+    translator: Translator
 
 
 class Deployment:

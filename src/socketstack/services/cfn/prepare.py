@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from socketstack.services.cfn import plan, sam
+from socketstack.services.cfn import plan
 from socketstack.services.cfn.calls import CallRefused, Services
 from socketstack.services.cfn.deploy import Tools
 from socketstack.services.cfn.dynamic import fetched_parameters
 from socketstack.services.cfn.errors import InsufficientCapabilities, InvalidTemplate
 from socketstack.services.cfn.parameters import choose
+from socketstack.services.cfn.sam import Translator
 from socketstack.services.cfn.stack import Resource, Stack, Target, Template
 from socketstack.services.cfn.template import BODY_MAX_BYTES, check_form, parse, transforms
 
@@ -77,9 +78,11 @@ def draft(text: str, members: Mapping[str, Any], stack: Stack | None) -> Draft:
     return Draft(text=text, document=document, parameters=chosen)
 
 
-async def target(made: Draft, members: Mapping[str, Any], stack: Stack) -> Target:
+async def target(
+    made: Draft, members: Mapping[str, Any], stack: Stack, translator: Translator
+) -> Target:
     """Apply the transform and check the result's form; raises ``InvalidTemplate``."""
-    document = await sam.processed(made.document, made.parameters, stack.region)
+    document = await translator.processed(made.document, made.parameters, stack.region)
     check_form(document)
     present = stack.target
     tags = _tags(members.get("Tags"))
