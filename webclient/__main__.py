@@ -39,7 +39,13 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve in the foreground")
     serve.add_argument("--instance", default="", help=argparse.SUPPRESS)
     serve.set_defaults(command=_of_stack("serve"))
-    commands.add_parser("up", help="serve in the background").set_defaults(command=_up)
+    up = commands.add_parser("up", help="serve in the background")
+    up.add_argument(
+        "--after-line",
+        action="store_true",
+        help="look for the stack after a line on the input, and not at all when that ends before",
+    )
+    up.set_defaults(command=_up)
     commands.add_parser("down", help="stop the background server").set_defaults(command=_down)
     commands.add_parser(
         "where", help="print where a page that runs is, and a token to connect with"
@@ -99,8 +105,11 @@ def _of_stack(name: str) -> Command:
     return run
 
 
-def _up(_parsed: argparse.Namespace, settings: Settings) -> int:
-    say(background.up(settings))
+def _up(parsed: argparse.Namespace, settings: Settings) -> int:
+    if not parsed.after_line:
+        say(background.up(settings))
+    elif places := background.up(settings, is_wanted=lambda: bool(sys.stdin.readline())):
+        say(places)
     return 0
 
 

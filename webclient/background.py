@@ -4,6 +4,7 @@ A process is ours when its command line holds the instance id of the state file;
 alone can have gone to somebody else's program.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -14,6 +15,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -39,35 +41,57 @@ class Running:
     instance: str
 
 
-def up(settings: Settings) -> str:
+def up(settings: Settings, *, is_wanted: Callable[[], bool] = lambda: True) -> str:
     """Start the server, in place of an earlier one, and wait until its port is open.
 
-    Waits for another ``up`` of the same state folder. Returns what the server tells about itself:
-    lines for people. Raises ``ConfigError`` with the server's own message when it does not come
-    up; where that is for want of a stack, an earlier server goes on.
+    Waits for another ``up`` of the same state folder.
+
+    Args:
+        settings: Which stack, and the port.
+        is_wanted: Called while the server loads what it needs, and may wait: until there is a
+            stack. The server looks for it after a yes, and ends after a no.
+
+    Returns what the server tells about itself: lines for people; nothing after a no.
+
+    Raises ``ConfigError`` with the server's own message when it does not come up; where that is
+    for want of a stack, an earlier server goes on.
     """
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     with (settings.state_dir / "web.lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return _start(settings)
+        log = settings.state_dir / "web.log"
+        process = _start(settings, log)
+        if not _go(process, is_wanted):
+            return ""
+        return _told(process, log)
 
 
-def _start(settings: Settings) -> str:
-    log = settings.state_dir / "web.log"
+def _start(settings: Settings, log: Path) -> "subprocess.Popen[bytes]":
+    log.unlink(missing_ok=True)  # an earlier server still writes to its own
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module, no shell
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and module, no shell
             [sys.executable, "-m", "webclient", "serve", "--instance", uuid.uuid4().hex],
             cwd=_ROOT,
             env={
                 **process_environment(),
                 "SOCKETSTACK_STATE_DIR": str(settings.state_dir.resolve()),
             },
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=output,
             start_new_session=True,
         )
-    return _told(process, log)
+
+
+def _go(process: "subprocess.Popen[bytes]", is_wanted: Callable[[], bool]) -> bool:
+    """Answer the server's ``may_go``; when we end without an answer, it is a no."""
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError), process.stdin as answer:  # it may have ended
+        if is_wanted():
+            answer.write(b"\n")
+            return True
+    process.wait()
+    return False
 
 
 def _told(process: "subprocess.Popen[bytes]", log: Path) -> str:
@@ -90,12 +114,16 @@ def _told(process: "subprocess.Popen[bytes]", log: Path) -> str:
     raise ConfigError(_did_not_start(code, log))
 
 
+def may_go() -> bool:
+    """In the server: wait until ``up`` says whether to look for the stack."""
+    return bool(sys.stdin.readline())
+
+
 def tell(text: str) -> None:
     """In the server: say to ``up`` that the port is open, and these lines."""
     say(text)
-    os.dup2(
-        sys.stderr.fileno(), sys.stdout.fileno()
-    )  # the other end waits until this one is closed
+    # The other end waits until this one is closed.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
 def note(settings: Settings, *, port: int, instance: str) -> None:

@@ -51,7 +51,8 @@ def _serve(parsed: argparse.Namespace, settings: Settings) -> int:
         background.note(settings, port=port, instance=parsed.instance)
         background.tell(places)
 
-    asyncio.run(server.serve(settings, prepare=prepare, tell=tell))
+    if background.may_go():
+        asyncio.run(server.serve(settings, prepare=prepare, tell=tell))
     return 0
 
 

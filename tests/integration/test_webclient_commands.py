@@ -28,13 +28,14 @@ class Commands:
     environ: dict[str, str]
 
     def run(
-        self, *arguments: str, expect: int = 0, **environ: str
+        self, *arguments: str, expect: int = 0, said: str = "", **environ: str
     ) -> "subprocess.CompletedProcess[str]":
-        """Run one command to its end."""
+        """Run one command to its end; ``said`` is its whole input."""
         done = subprocess.run(
             [sys.executable, "-m", "webclient", *arguments],
             cwd=ROOT,
             env={**self.environ, **environ},
+            input=said,
             capture_output=True,
             text=True,
             timeout=60,
@@ -134,6 +135,25 @@ def test_token_that_up_prints_is_in_no_file(commands: Commands) -> None:
 
     kept = b"".join(path.read_bytes() for path in commands.state_dir.iterdir())
     assert token.encode() not in kept
+
+
+def test_up_that_is_not_wanted_leaves_all_as_it_was(commands: Commands) -> None:
+    """The input ends without a line, as when a deployment fails: no word, and the old server."""
+    commands.run("up")
+    first = commands.noted["pid"]
+
+    done = commands.run("up", "--after-line")
+
+    assert done.stdout == done.stderr == ""
+    assert commands.noted["pid"] == first
+    assert b"websocketUrl" in commands.get("/api/config")
+
+
+def test_up_looks_for_the_stack_after_a_line(commands: Commands) -> None:
+    """Not before: the stack may be there only then."""
+    done = commands.run("up", "--after-line", said="\n")
+
+    assert f"http://localhost:{commands.noted['port']}" in done.stdout
 
 
 def test_up_and_down_load_nothing_that_talks_to_aws() -> None:

@@ -205,7 +205,8 @@ def told(tmp_path: Path) -> Path:
     script = Path(_script(tmp_path, "run"))
     binaries = tmp_path / ".venv" / "bin"
     binaries.mkdir(parents=True)
-    python = 'echo "$*|$AWS_ENDPOINT_URL|$WEB_PORT"; [ "$2" != "$FAILS" ] || exit 2'
+    python = 'echo "$*|$AWS_ENDPOINT_URL|$WEB_PORT"; [ "$2" != "$FAILS" ] || exit 2\n'
+    python += '[ "$4" != --after-line ] || ! read -r line || echo "and then"'
     for file, text in {tmp_path / "scripts" / "venv": "true", binaries / "python": python}.items():
         file.write_text(f"#!/bin/sh\n{text}\n")
         file.chmod(0o755)
@@ -235,6 +236,41 @@ def test_target_in_containers_is_brought_up_and_told_where_it_is(
     assert lines == [up + seen_by_both, "-m webclient where" + seen_by_both]
 
 
+def test_page_is_served_once_the_stack_stands(told: Path) -> None:
+    """Its server is started beside the deployment, which gives it a line at the end."""
+    code, lines = _told(told, "local-up", TARGET="embedded")
+
+    assert code == 0
+    up = "-m socketstack up --template infra/template.yaml --stack-name socketstack"
+    page = "-m webclient up --after-line"
+    assert sorted(lines[:2]) == [f"{each}|http://localhost:4566|" for each in (up, page)]
+    assert lines[2:] == ["and then"]
+
+
+def test_deployment_that_fails_gives_no_line_and_its_code(told: Path) -> None:
+    """Nobody is told of a page, and make fails as the deployment did."""
+    code, lines = _told(told, "local-up", TARGET="embedded", FAILS="socketstack")
+
+    assert code == 2
+    assert "and then" not in lines
+
+
+def test_page_that_fails_gives_its_code(told: Path) -> None:
+    """The stack stands; what the page's server lacks is what counts."""
+    code, lines = _told(told, "local-up", TARGET="embedded", FAILS="webclient")
+
+    assert code == 2
+    assert "and then" not in lines
+
+
+def test_template_of_ones_own_has_no_page(told: Path) -> None:
+    """It is brought up alone."""
+    code, lines = _told(told, "local-up", TARGET="embedded", TEMPLATE="mine.yaml")
+
+    assert code == 0
+    assert [line.split()[1] for line in lines] == ["socketstack"]
+
+
 def test_localstack_runs_without_docker_in_the_dev_container(told: Path, tmp_path: Path) -> None:
     """Where there is no Docker, the dev container is the container that LocalStack runs in."""
     shutil.copytree(tmp_path / ".venv", tmp_path / ".venv-localstack")
@@ -248,7 +284,7 @@ def test_localstack_runs_without_docker_in_the_dev_container(told: Path, tmp_pat
     )
 
     assert code == 0
-    assert lines[0].startswith("-m socketstack up --template infra/template.yaml ")
+    assert min(lines).startswith("-m socketstack up --template infra/template.yaml ")
 
 
 def test_target_docker_that_fails_tells_no_address(told: Path) -> None:
