@@ -363,7 +363,7 @@ class World:
 
     def trust(self) -> ssl.SSLContext:
         """How a client comes to trust this port."""
-        return ssl.create_default_context(cafile=str(self.authority.certificate))
+        return ssl.create_default_context(cafile=str(self.authority.certificate()))
 
     async def refused(self, path: str = f"/{STAGE}", **options: Any) -> HttpAnswer:
         """The plain answer to a handshake that is expected to fail."""

@@ -115,7 +115,7 @@ class Engine:
     async def start(self) -> None:
         """Build the parts and open the port."""
         settings = self.settings
-        authority = LocalAuthority(
+        self._authority = authority = LocalAuthority(
             self.workdir,
             outside_bundle=environment().get("SSL_CERT_FILE"),
             custom_domain=self._custom_domain,
@@ -273,6 +273,7 @@ class Engine:
         """Load what a deployment needs before it comes."""
         await self._load_cloudformation().expect()
         self._moto.submit(functools.partial(self._moto.load, "s3"))
+        self._authority.bundle()
 
     async def _stop_services(self) -> None:
         if self._cloudformation is not None:

@@ -3,15 +3,20 @@
 Functions build their callback address as ``https://{domainName}/{stage}``; they run unchanged
 only if that address speaks TLS. The authority lives as long as the engine; its certificate is
 written into the work folder, and function processes trust it through a bundle that also holds
-the usual authorities, so that calls to the outside keep working.
+the usual authorities, so that calls to the outside keep working. It is made when it is first
+needed: loading what makes it is a tenth of the engine's start.
 """
 
 import ssl
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import certifi
-import trustme
+
+if TYPE_CHECKING:
+    import trustme
 
 _NAMES = ("localhost", "*.localhost", "*.execute-api.localhost", "127.0.0.1", "::1")
 
@@ -26,23 +31,40 @@ class LocalAuthority:
         outside_bundle: str | None,
         custom_domain: Callable[[str], str | None] = lambda _name: None,
     ) -> None:
-        """Make the authority and its files.
+        """Nothing is made yet.
 
         Args:
-            folder: Where ``ca.pem`` and ``bundle.pem`` are written.
+            folder: Where ``ca.pem`` and ``bundle.pem`` are written; it has to stay.
             outside_bundle: The user's own bundle of authorities, used when it can be read; else
                 certifi's.
             custom_domain: The custom domain name that a host name is, as it is configured; None
                 for all others, which get no certificate of their own.
         """
-        self._authority = trustme.CA()
+        self._certificate = folder / "ca.pem"
+        self._bundle = folder / "bundle.pem"
+        self._outside_bundle = outside_bundle
         self._custom_domain = custom_domain
-        self.certificate = folder / "ca.pem"
-        self.bundle = folder / "bundle.pem"
-        own = self._authority.cert_pem.bytes()
-        self.certificate.write_bytes(own)
-        self.bundle.write_bytes(_outside(outside_bundle) + b"\n" + own)
         self._contexts: dict[str, ssl.SSLContext] = {}
+
+    @cached_property
+    def _authority(self) -> "trustme.CA":
+        import trustme  # noqa: PLC0415 - see above
+
+        authority = trustme.CA()
+        own = authority.cert_pem.bytes()
+        self._certificate.write_bytes(own)
+        self._bundle.write_bytes(_outside(self._outside_bundle) + b"\n" + own)
+        return authority
+
+    def certificate(self) -> Path:
+        """The file with the authority's own certificate."""
+        _ = self._authority  # makes the files
+        return self._certificate
+
+    def bundle(self) -> Path:
+        """The file with all authorities that functions trust, this one among them."""
+        _ = self._authority  # makes the files
+        return self._bundle
 
     def server_context(self) -> ssl.SSLContext:
         """The context to serve with; it picks a certificate by the name the client asks for."""

@@ -177,11 +177,9 @@ async def test_upgrade_from_any_origin_reaches_the_data_plane(front: Front) -> N
     "host",
     ["abc.execute-api.localhost", "abc.execute-api.eu-central-1.amazonaws.com", "localhost"],
 )
-async def test_tls_on_the_same_port_fits_the_name_asked_for(
-    front: Front, host: str, tmp_path: Path
-) -> None:
+async def test_tls_on_the_same_port_fits_the_name_asked_for(front: Front, host: str) -> None:
     """A client that trusts the local authority reaches the engine under every address form."""
-    trusting = ssl.create_default_context(cafile=str(tmp_path / "bundle.pem"))
+    trusting = ssl.create_default_context(cafile=str(front.authority.bundle()))
     reader, writer = await asyncio.open_connection(
         "127.0.0.1", front.port, ssl=trusting, server_hostname=host
     )

@@ -379,7 +379,7 @@ async def test_other_names_are_left_alone(world: World, host: str) -> None:
 async def test_certificate_bundle_is_trusted_everywhere(tmp_path: Path) -> None:
     """All variables by which libraries find certificate authorities name the given bundle."""
     bundle = tmp_path / "bundle.pem"
-    async with runner_world(tmp_path, ca_bundle=bundle) as world:
+    async with runner_world(tmp_path, ca_bundle=lambda: bundle) as world:
         world.add("import os\ndef handle(event, context):\n    return dict(os.environ)\n")
 
         environment = await world.call()

@@ -5,6 +5,7 @@ Loaded with the first integration or model that needs it (``pipeline``).
 Rules: 5.36, 5.39, 5.40, 5.46 to 5.75.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import assert_never
@@ -33,7 +34,7 @@ class MappedCalls:
         *,
         integrations: Integrations,
         services: AwsServices | None,
-        ca_bundle: Path | None,
+        ca_bundle: Callable[[], Path] | None,
         own_port: int | None,
     ) -> None:
         services = services or NoServices()

@@ -34,7 +34,7 @@ class Pipeline:
         *,
         integrations: Integrations,
         services: "AwsServices | None",
-        ca_bundle: Path | None,
+        ca_bundle: Callable[[], Path] | None,
         own_port: int | None,
     ) -> None:
         """Make it.
@@ -42,7 +42,8 @@ class Pipeline:
         Args:
             integrations: Calls functions.
             services: The AWS services that integrations reach; None refuses all of them.
-            ca_bundle: Authorities that HTTP backends may rely on, besides the system's.
+            ca_bundle: Gives the file of authorities that HTTP backends may rely on, besides the
+                system's; asked by the first call of one.
             own_port: The engine's own port on this machine, which no integration calls.
         """
         self._integrations = integrations

@@ -8,7 +8,7 @@ Rules: 2.06, 2.21 to 2.25, 2.29, 7.10 to 7.18.
 import asyncio
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -92,7 +92,7 @@ class DataPlane:
         is_iam_enforced: bool = False,
         account: AccountThrottles = AWS_ACCOUNT,
         services: "AwsServices | None" = None,
-        ca_bundle: Path | None = None,
+        ca_bundle: Callable[[], Path] | None = None,
         own_port: int | None = None,
     ) -> None:
         self.counts = Counts()

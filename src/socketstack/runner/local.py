@@ -93,7 +93,7 @@ class LocalRunner:
         endpoint: str,
         socket_endpoint: str = "",
         region: str,
-        ca_bundle: Path | None,
+        ca_bundle: Callable[[], Path] | None,
         debug_port: int | None,
         credentials: RoleCredentials | None = None,
         engine_names: Callable[[], Sequence[str]] = tuple,
@@ -112,7 +112,8 @@ class LocalRunner:
             endpoint: The engine's URL, as functions reach it.
             socket_endpoint: Start of every ``ApiEndpoint``, which functions see with ``wss``.
             region: Region of functions that name none.
-            ca_bundle: Certificate authorities that functions trust; None for the machine's.
+            ca_bundle: Gives the file of the authorities that functions trust, asked when a process
+                starts; None for the machine's.
             debug_port: First port for debuggers; None when not debugging. With it there is one
                 process per function, and no limit of time or memory.
             credentials: Where the sessions of execution roles come from; without it processes
@@ -500,7 +501,7 @@ class LocalRunner:
             stream=stream,
             endpoint=self._endpoint,
             socket_endpoint=self._socket_endpoint,
-            ca_bundle=self._ca_bundle,
+            ca_bundle=None if self._ca_bundle is None else self._ca_bundle(),
             region=self._region,
             credentials=self._credentials_of(edition.function),
         )

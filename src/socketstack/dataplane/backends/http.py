@@ -9,6 +9,7 @@ Rules: 1.59, 2.34, 5.29, 5.35, 5.60.
 import asyncio
 import re
 import ssl
+from collections.abc import Callable
 from http import HTTPStatus
 from ipaddress import ip_address
 from pathlib import Path
@@ -40,7 +41,9 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 class HttpBackend:
     """Calls HTTP servers. Opens its connections late, on the event loop; ``stop`` closes them."""
 
-    def __init__(self, *, ca_bundle: Path | None = None, own_port: int | None = None) -> None:
+    def __init__(
+        self, *, ca_bundle: Callable[[], Path] | None = None, own_port: int | None = None
+    ) -> None:
         self._ca_bundle = ca_bundle
         self._own_port = own_port
         self._session: aiohttp.ClientSession | None = None
@@ -95,7 +98,7 @@ class HttpBackend:
         if self._session is None:
             trusted = ssl.create_default_context()
             if self._ca_bundle is not None:
-                trusted.load_verify_locations(cafile=self._ca_bundle)
+                trusted.load_verify_locations(cafile=self._ca_bundle())
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=trusted, limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
