@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -138,3 +139,15 @@ async def test_process_of_another_region_goes_on_waiting(prepared: tuple[Transla
 
     assert made == PLAIN
     assert pid in children()
+
+
+async def test_process_that_did_not_live_to_see_its_template_is_replaced(
+    prepared: tuple[Translator, int],
+) -> None:
+    """Whatever ended it while it waited, the template gets a process of its own."""
+    translator, pid = prepared
+    assert translator._ahead is not None
+    os.kill(pid, signal.SIGKILL)
+    await translator._ahead.process.wait()
+
+    assert await translator.processed(TOPIC, {}, "us-east-1") == PLAIN

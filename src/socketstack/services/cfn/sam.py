@@ -80,17 +80,18 @@ class Translator:
 
     def _give_up(self) -> Process | None:
         process = None if self._ahead is None else self._take(self._ahead.region)
-        if process is not None and process.returncode is None:
+        if process is not None:
             process.kill()
         return process
 
     def _take(self, region: str) -> Process | None:
+        """The process that waits for a template of a region, where it still does."""
         ahead = self._ahead
         if ahead is None or ahead.region != region:
             return None
         self._ahead = None
         ahead.overdue.cancel()
-        return ahead.process
+        return ahead.process if ahead.process.returncode is None else None
 
 
 @dataclass(frozen=True, slots=True)
